@@ -1,0 +1,53 @@
+# The commands of the project. Each sets up what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow repro ui lint lock
+
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+export PYTHONUNBUFFERED := 1
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Settings that make the demonstration short: few drawn smears, small pictures, few epochs.
+DEMO := -S data.source=smears -S 'models.efficientnet_lite0.input=[96,96]' -S models.efficientnet_lite0.epochs=4 \
+	-S augment.target_per_class=90
+
+help:  ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/ready  ## install every pinned package and this project into .venv
+
+# The bytecode is compiled at once: TensorFlow then starts in 4 s instead of 12.
+$(VENV)/ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check "uv$$(sed -n 's/^uv\(==.*\)/\1/p' requirements.lock)"
+	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(VENV)/bin/python -r requirements.lock
+	$(VENV)/bin/uv pip install --quiet --no-deps --python $(VENV)/bin/python --editable .
+	touch $@
+
+demo: setup  ## run the whole pipeline on drawn smears, as an experiment that leaves the work tree clean
+	dvc exp run --temp --force --name demo $(DEMO)
+	wbc show demo
+
+test: setup  ## run the default tests
+	pytest
+
+test-slow: setup  ## run the tests that train or run whole pipelines
+	pytest -m slow
+
+repro: setup  ## run what is out of date on the real photographs
+	dvc repro
+
+ui: setup  ## compare models in MLflow's pages at http://127.0.0.1:5000
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 \
+		--backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --default-artifact-root mlartifacts
+
+lint: setup  ## check style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+lock: setup  ## pin the newest versions that fit pyproject.toml
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate --extra dev \
+		pyproject.toml --output-file requirements.lock

@@ -1,0 +1,35 @@
+"""Draws views of the training images and balances the classes."""
+
+from pathlib import Path
+
+from wbc.arrays import read_images
+from wbc.augmentation import augment, summarise
+from wbc.contact_sheet import contact_sheet, examples_of_each_class
+from wbc.files import write_csv, write_json
+from wbc.manifest import SPLIT, read_table
+from wbc.params.augment import AugmentParams
+from wbc.params.base import read_number, read_section
+from wbc.stage import run_stage
+
+TRAIN = Path("data/train.npy")
+
+
+def main() -> None:
+    """Images of the training part in, many more of them out."""
+    split = read_table(Path("data/split.csv"), SPLIT)
+    table = augment(
+        split.assign(position=split.index)[split["split"] == "train"],
+        cells=Path("data/cells.npy"),
+        output=TRAIN,
+        params=read_section(AugmentParams, "augment"),
+        seed=read_number("seed"),
+    )
+    write_csv(Path("data/train.csv"), table)
+    write_json(Path("metrics/augment.json"), summarise(table))
+    made = table.index[table["kind"] != "original"]
+    examples = examples_of_each_class(read_images(TRAIN)[made], table["label"][made].tolist())
+    contact_sheet(Path("metrics/figures/augment/views.png"), rows=examples)
+
+
+if __name__ == "__main__":
+    run_stage("augment", main)

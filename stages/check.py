@@ -1,0 +1,18 @@
+"""Validates params.yaml before any stage that could delete an earlier result."""
+
+from pathlib import Path
+
+from wbc.files import written_aside
+from wbc.params.whole import check_params
+from wbc.stage import run_stage
+
+
+def main() -> None:
+    """Check the whole file and write a constant, so that no stage reruns for what it does not read."""
+    check_params()
+    with written_aside(Path("data/params-checked.txt")) as aside:
+        aside.write_text("params.yaml is valid\n")
+
+
+if __name__ == "__main__":
+    run_stage("check", main)

@@ -1,0 +1,76 @@
+"""Looks at the held-out test part, once, and draws the figures of the whole run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wbc import figures
+from wbc.arrays import Image, read_images
+from wbc.determinism import make_deterministic
+from wbc.files import write_csv, write_json
+from wbc.inference import load_model, predict
+from wbc.manifest import SPLIT, read_table
+from wbc.params.base import read_number
+from wbc.scores import evaluate, predictions_table
+from wbc.stage import run_stage
+
+FIGURES = Path("metrics/figures/evaluate")
+DATA_STAGES = ("clean", "split", "augment")
+
+
+def main() -> None:
+    """Model and test part in, scores, predictions and figures out."""
+    make_deterministic(seed=read_number("seed"), threads=read_number("threads"))
+    split, cells = read_table(Path("data/split.csv"), SPLIT), read_images(Path("data/cells.npy"))
+    classes: list[str] = json.loads(Path("metrics/train.json").read_text())["classes"]
+    test = split[split["split"] == "test"]
+    truth = pd.Categorical(test["label"], classes).codes
+    probabilities = predict(load_model(Path("models/model.keras")), cells, positions=test.index)
+    scores = evaluate(truth, probabilities, classes=classes)
+    predictions = predictions_table(test["id"].tolist(), test["group"].tolist(), truth, probabilities, classes)
+    write_json(Path("metrics/evaluation.json"), scores)
+    write_csv(Path("metrics/predictions.csv"), predictions)
+    print(f"test part: {scores['images']} images, accuracy {scores['accuracy']:.3f}, macro F1 {scores['macro_f1']:.3f}")
+    draw_results(scores, predictions, images=cells[test.index], truth=truth, probabilities=probabilities)
+    draw_data(cells, labels=split["label"].tolist())
+
+
+def draw_results(
+    scores: dict[str, Any], predictions: pd.DataFrame, *, images: Image, truth: np.ndarray, probabilities: np.ndarray
+) -> None:
+    """Draw how the model learned and where it is right and wrong."""
+    classes = list(scores["confusion"])
+    figures.confusion_matrix(FIGURES / "confusion_matrix.png", counts=scores["confusion"], classes=classes)
+    figures.roc_curves(FIGURES / "roc_curves.png", truth=truth, probabilities=probabilities, classes=classes)
+    figures.mistakes(
+        FIGURES / "mistakes.png",
+        images=images,
+        truth=predictions["truth"].tolist(),
+        prediction=predictions["prediction"].tolist(),
+        confidence=probabilities.max(axis=1),
+        identifiers=predictions["id"].tolist(),
+    )
+    figures.learning_curves(FIGURES / "learning_curves.png", history=pd.read_csv("metrics/history.csv"))
+
+
+def draw_data(images: Image, *, labels: list[str]) -> None:
+    """Draw what the classes are made of, from the counts that the data stages wrote."""
+    cleaned, parts, augmented = (json.loads(Path(f"metrics/{name}.json").read_text()) for name in DATA_STAGES)
+    figures.class_distribution(
+        FIGURES / "class_distribution.png",
+        stages={
+            "labelled": cleaned["labelled"],
+            "cleaned": cleaned["classes"],
+            "training part": parts["train"]["classes"],
+            "balanced": {name: sum(kinds.values()) for name, kinds in augmented["classes"].items()},
+        },
+    )
+    figures.average_images(FIGURES / "average_images.png", images=images, labels=labels)
+    figures.pixel_distribution(FIGURES / "pixel_distribution.png", images=images, labels=labels)
+
+
+if __name__ == "__main__":
+    run_stage("evaluate", main)

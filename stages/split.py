@@ -1,0 +1,25 @@
+"""Divides the images into training, validation and test part."""
+
+from pathlib import Path
+
+from wbc.files import write_csv, write_json
+from wbc.manifest import MANIFEST, read_table
+from wbc.params.base import read_number, read_section
+from wbc.params.split import SplitParams
+from wbc.splits import split, summarise
+from wbc.stage import run_stage
+
+
+def main() -> None:
+    """Manifest in, one part for each image out."""
+    table = split(
+        read_table(Path("data/manifest.csv"), MANIFEST),
+        params=read_section(SplitParams, "split"),
+        seed=read_number("seed"),
+    )
+    write_csv(Path("data/split.csv"), table)
+    write_json(Path("metrics/split.json"), summarise(table))
+
+
+if __name__ == "__main__":
+    run_stage("split", main)

@@ -1,0 +1,67 @@
+"""Trains the model named by `model` and keeps its best epoch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wbc.arrays import read_images
+from wbc.checkpoints import checkpoint_path, remove_checkpoint
+from wbc.determinism import make_deterministic
+from wbc.files import write_csv, write_json
+from wbc.manifest import SPLIT, TRAIN, read_table
+from wbc.model_file import save_model
+from wbc.params.base import read_number, read_params, read_section
+from wbc.params.models import ModelParams
+from wbc.params.train import TrainParams
+from wbc.stage import run_stage
+from wbc.training import Examples, describe, train
+
+CELLS, SPLIT_FILE = Path("data/cells.npy"), Path("data/split.csv")
+IMAGES, TABLE = Path("data/train.npy"), Path("data/train.csv")
+WEIGHTS, ORIGIN = Path("models/pretrained/weights.npz"), Path("models/pretrained/weights.json")
+
+
+def main() -> dict[str, float]:
+    """Training and validation part in, model and history out."""
+    name, seed, threads = read_params()["model"], read_number("seed"), read_number("threads")
+    model_params, train_params = read_section(ModelParams, "models", name), read_section(TrainParams, "train")
+    make_deterministic(seed=seed, threads=threads)
+    training, validation, classes = read_examples()
+    pretrained = WEIGHTS if WEIGHTS.exists() else None
+    checkpoint = checkpoint_path(
+        files=[CELLS, SPLIT_FILE, IMAGES, TABLE, *filter(None, [pretrained])],
+        params=[name, seed, threads, model_params.model_dump(), train_params.model_dump()],
+    )
+    trained = train(
+        training,
+        validation,
+        classes=len(classes),
+        model_name=name,
+        model_params=model_params,
+        train_params=train_params,
+        pretrained=pretrained,
+        checkpoint=checkpoint,
+        seed=seed,
+    )
+    origin: dict[str, Any] = json.loads(ORIGIN.read_text())
+    save_model(trained.model, Path("models/model.keras"))
+    write_csv(Path("metrics/history.csv"), trained.history)
+    write_json(Path("metrics/train.json"), {"model": name, "classes": classes, **origin, **describe(trained)})
+    remove_checkpoint(checkpoint)
+    return {"images_per_second": trained.images_per_second, "resumed_epochs": trained.resumed_epochs}
+
+
+def read_examples() -> tuple[Examples, Examples, list[str]]:
+    """Return the training part as augmented, the validation part as it is, and the class names, sorted."""
+    split, table = read_table(SPLIT_FILE, SPLIT), read_table(TABLE, TRAIN)
+    classes = sorted(split["label"].unique())
+    held_out = split.index[split["split"] == "validation"]
+    training = Examples(read_images(IMAGES), pd.Categorical(table["label"], classes).codes)
+    validation = Examples(read_images(CELLS)[held_out], pd.Categorical(split["label"][held_out], classes).codes)
+    return training, validation, classes
+
+
+if __name__ == "__main__":
+    run_stage("train", main)

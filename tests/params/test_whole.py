@@ -1,0 +1,58 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from wbc.params.base import ParamsError
+from wbc.params.whole import check_params
+
+ROOT = Path(__file__).parents[2]
+
+
+def write_params(folder: Path, changes: dict[str, Any]) -> Path:
+    """Write the project's params.yaml with ``changes``, {dotted key: value}, and return its path."""
+    content = YAML(typ="safe").load(ROOT / "params.yaml")
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        place = content
+        for section in sections:
+            place = place[section]
+        place[last] = value
+    path = folder / "params.yaml"
+    YAML(typ="safe").dump(content, path)
+    return path
+
+
+def test_the_projects_own_params_are_valid() -> None:
+    assert check_params(ROOT / "params.yaml").model == "efficientnet_lite0"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"model": "eficientnet"},
+            "no 'eficientnet'; there are efficientnet_lite0, compact_cnn; nearest: efficientnet_lite0",
+        ),
+        ({"data.source": "smear"}, "data.source: no 'smear'; there are bccd, smears; nearest: smears"),
+        ({"clean.windw": 3}, "clean.windw: Extra inputs are not permitted"),
+        ({"split.test": 1.5}, "split.test: Input should be less than 1"),
+        ({"split.validation": 0.9}, "validation and test together leave nothing for training"),
+        ({"split.folds": 5, "split.fold": 5}, "fold 5 does not exist"),
+        ({"augment.target_per_class": None, "augment.copies": None}, "there is no end to the views"),
+        ({"models.compact_cnn.weights": "imagenet"}, "models.compact_cnn.weights"),
+        ({"train.warm_up": 99}, "99 epochs of warm-up leave nothing of models.efficientnet_lite0.epochs"),
+        ({"gate.per_class": {"BASOPHIL": {"f1": 0.5}}}, "BASOPHIL is dropped by clean.exclude"),
+    ],
+)
+def test_a_fault_is_named_with_its_key(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParamsError) as caught:
+        check_params(write_params(tmp_path, changes))
+    assert message in str(caught.value)
+
+
+def test_every_fault_gets_its_line(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError) as caught:
+        check_params(write_params(tmp_path, {"seed": -1, "clean.window": 3}))
+    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == ["seed", "clean.window"]

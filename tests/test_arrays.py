@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wbc.arrays import image_writer, read_images
+
+
+@pytest.mark.parametrize("count", [0, 1, 11])
+def test_the_file_is_the_one_that_numpy_saves(tmp_path: Path, count: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (count, 4, 6, 3), dtype=np.uint8)
+    with image_writer(tmp_path / "written.npy", shape=(4, 6, 3)) as append:
+        for image in images:
+            append(image)
+    np.save(tmp_path / "saved.npy", images)
+    assert (tmp_path / "written.npy").read_bytes() == (tmp_path / "saved.npy").read_bytes()
+
+
+def test_images_are_read_memory_mapped_and_read_only(tmp_path: Path) -> None:
+    with image_writer(tmp_path / "images.npy", shape=(2, 2, 3)) as append:
+        append(np.full((2, 2, 3), 7, np.uint8))
+    images = read_images(tmp_path / "images.npy")
+    assert isinstance(images, np.memmap)
+    assert not images.flags.writeable
+    assert images.tolist() == [[[[7, 7, 7]] * 2] * 2]
+
+
+def test_a_turned_image_is_written_as_it_looks(tmp_path: Path) -> None:
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    with image_writer(tmp_path / "images.npy", shape=(2, 2, 3)) as append:
+        append(image.transpose(1, 0, 2)[::-1])
+    assert np.array_equal(read_images(tmp_path / "images.npy")[0], image.transpose(1, 0, 2)[::-1])
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 3, 3), np.uint8), np.zeros((2, 2, 3), np.float32)])
+def test_another_shape_or_type_is_refused_and_leaves_nothing(tmp_path: Path, wrong: np.ndarray) -> None:
+    def write_both() -> None:
+        with image_writer(tmp_path / "images.npy", shape=(2, 2, 3)) as append:
+            append(np.zeros((2, 2, 3), np.uint8))
+            append(wrong)
+
+    with pytest.raises(ValueError, match=r"images\.npy: expected uint8 \(2, 2, 3\), got"):
+        write_both()
+    assert not list(tmp_path.iterdir())

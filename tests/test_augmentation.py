@@ -1,0 +1,187 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from imblearn.over_sampling import SMOTE
+
+from wbc.arrays import read_images
+from wbc.augmentation import augment, plan_views, summarise
+from wbc.manifest import TRAIN, check_table
+from wbc.params.augment import AugmentParams
+
+DEFAULTS = {
+    "target_per_class": None,
+    "copies": 2,
+    "rotation": 180,
+    "shift": 0.1,
+    "shear": 0.15,
+    "scale": 0.1,
+    "flips": True,
+    "brightness": 0.1,
+    "colour": 0.05,
+    "stain": 0.05,
+    "balance": "none",
+    "neighbours": 3,
+}
+
+
+def parameters(**changes: object) -> AugmentParams:
+    return AugmentParams.model_validate(DEFAULTS | changes)
+
+
+def training(*, shift: int = 0, **counts: int) -> pd.DataFrame:
+    """Return so many images of each class; the id and the row in cells.npy of each tell its position."""
+    labels = [name for name, count in counts.items() for _ in range(count)]
+    positions = range(shift, shift + len(labels))
+    return pd.DataFrame({"id": [f"i{position:02d}" for position in positions], "label": labels, "position": positions})
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Path:
+    """Fifty images of noise."""
+    np.save(tmp_path / "cells.npy", np.random.default_rng(0).integers(0, 256, (50, 24, 20, 3), dtype=np.uint8))
+    return tmp_path / "cells.npy"
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Spare most tests the start of processes."""
+    with joblib.parallel_config(backend="threading"):
+        yield
+
+
+def run(images: pd.DataFrame, cells: Path, *, seed: int = 1, **changes: object) -> tuple[pd.DataFrame, np.ndarray]:
+    """Augment and return the table and the pixels."""
+    output = cells.with_name("train.npy")
+    table = augment(images, cells=cells, output=output, params=parameters(**changes), seed=seed)
+    assert sorted(path.name for path in cells.parent.iterdir()) == ["cells.npy", "train.npy"]
+    check_table(table, TRAIN, where="the table")
+    pixels = np.array(read_images(output))
+    assert len(pixels) == len(table)
+    return table, pixels
+
+
+@pytest.mark.parametrize(
+    ("target", "copies", "views"),
+    [
+        (None, 0, {}),
+        (None, 2, {"A": 14, "B": 6}),
+        (9, None, {"A": 2, "B": 6}),
+        (9, 1, {"A": 2, "B": 3}),
+        (5, None, {"B": 2}),
+        (100, 3, {"A": 21, "B": 9}),
+    ],
+)
+def test_views_reach_the_target_or_end_with_the_copies(target, copies, views) -> None:
+    plan = plan_views(training(A=7, B=3), params=parameters(target_per_class=target, copies=copies))
+    assert plan.loc[plan["kind"] == "view", "label"].value_counts().to_dict() == views
+    assert plan.loc[plan["kind"] == "original", "id"].tolist() == training(A=7, B=3)["id"].tolist()
+
+
+def test_every_image_has_its_turn_before_one_is_seen_again() -> None:
+    plan = plan_views(training(A=3), params=parameters(target_per_class=8, copies=None))
+    assert list(zip(plan["id"], plan["copy"], plan["kind"], strict=True))[3:] == [
+        ("i00", 1, "view"),
+        ("i01", 1, "view"),
+        ("i02", 1, "view"),
+        ("i00", 2, "view"),
+        ("i01", 2, "view"),
+    ]
+
+
+def test_originals_come_first_and_unchanged(cells: Path) -> None:
+    table, pixels = run(training(A=5, B=2, shift=10), cells)
+    assert np.array_equal(pixels[:7], np.load(cells)[10:17])
+    assert table["kind"].tolist() == ["original"] * 7 + ["view"] * 14
+    assert not any((pixels[7:] == original).all(axis=(1, 2, 3)).any() for original in pixels[:7])
+
+
+def test_a_view_depends_on_seed_id_and_copy_alone(cells: Path) -> None:
+    def views(images: pd.DataFrame, **changes: object) -> dict[tuple[str, int], bytes]:
+        table, pixels = run(images, cells, **changes)
+        return {(row.id, row.copy): pixels[index].tobytes() for index, row in enumerate(table.itertuples(index=False))}
+
+    images = training(A=6, B=4)
+    every = views(images)
+    assert len(set(every.values())) == 30
+    fewer = views(images[images["id"].isin(["i08", "i02"])][::-1], copies=1)
+    assert sorted(fewer) == [("i02", 0), ("i02", 1), ("i08", 0), ("i08", 1)]
+    assert fewer.items() <= every.items()
+    other = views(images, seed=2)
+    assert {key for key in every if every[key] == other[key]} == {key for key in every if key[1] == 0}
+
+
+@pytest.mark.parametrize("balance", ["smote", "repeat"])
+def test_one_worker_many_threads_and_processes_write_the_same_file(cells: Path, balance: str) -> None:
+    files = []
+    for backend in ("sequential", "threading", "loky"):
+        with joblib.parallel_config(backend=backend):
+            run(training(A=9, B=5), cells, balance=balance)
+        files.append(cells.with_name("train.npy").read_bytes())
+    assert files[1:] == files[:1] * 2
+
+
+def test_smote_fills_up_with_blends_of_the_pair_that_it_names(cells: Path) -> None:
+    table, pixels = run(training(A=20, B=7, C=5), cells, copies=1, balance="smote")
+    assert summarise(table) == {
+        "images": 120,
+        "classes": {
+            "A": {"original": 20, "smote": 0, "view": 20},
+            "B": {"original": 7, "smote": 26, "view": 7},
+            "C": {"original": 5, "smote": 30, "view": 5},
+        },
+    }
+    before = (table["kind"] != "smote").sum()
+    flat = pixels[:before].reshape(before, -1).astype(np.float32)
+    sampler = SMOTE(sampling_strategy={"A": 40, "B": 40, "C": 40}, k_neighbors=3, random_state=1)
+    expected, labels = sampler.fit_resample(flat, table["label"][:before])
+    assert np.array_equal(pixels.reshape(120, -1)[before:], np.rint(expected[before:]))
+    assert table["label"].tolist() == labels.tolist()
+    made = table[before:]
+    label_of = table[:before].drop_duplicates("id").set_index("id")["label"]
+    assert (label_of[made["id"]].to_numpy() == made["label"]).all()
+    assert (label_of[made["partner"]].to_numpy() == made["label"]).all()
+
+
+def test_the_target_is_reached_where_copies_fall_short(cells: Path) -> None:
+    table, _ = run(training(A=9, B=6), cells, target_per_class=25, copies=1, balance="smote")
+    assert table.groupby(["label", "kind"]).size().to_dict() == {
+        ("A", "original"): 9,
+        ("A", "view"): 9,
+        ("A", "smote"): 7,
+        ("B", "original"): 6,
+        ("B", "view"): 6,
+        ("B", "smote"): 13,
+    }
+
+
+def test_repetition_is_even(cells: Path) -> None:
+    table, pixels = run(training(A=11, B=4), cells, copies=0, balance="repeat")
+    repeated = table[table["kind"] == "repeat"]
+    assert repeated["label"].tolist() == ["B"] * 7
+    assert sorted(repeated["id"].value_counts()) == [1, 2, 2, 2]
+    originals = dict(zip(table["id"][:15], pixels[:15], strict=True))
+    assert all(np.array_equal(pixels[row], originals[identifier]) for row, identifier in repeated["id"].items())
+    assert run(training(A=11, B=4), cells, copies=0, balance="repeat")[0].equals(table)
+
+
+def test_balance_none_leaves_the_classes_as_they_are(cells: Path) -> None:
+    table, _ = run(training(A=11, B=4), cells, copies=0)
+    assert summarise(table) == {"images": 15, "classes": {"A": {"original": 11}, "B": {"original": 4}}}
+
+
+@pytest.mark.parametrize("balance", ["smote", "repeat", "none"])
+def test_only_the_given_images_appear(cells: Path, balance: str) -> None:
+    images = training(A=9, B=6, shift=20)
+    table, _ = run(images, cells, balance=balance)
+    assert set(table["id"]) == set(images["id"])
+    assert set(table["partner"]) - {""} <= set(images["id"])
+
+
+def test_a_class_too_small_for_smote_leaves_nothing(cells: Path) -> None:
+    with pytest.raises(ValueError, match="SMOTE with 5 neighbours needs 6 images of a class, but B has 4"):
+        run(training(A=20, B=2), cells, copies=1, balance="smote", neighbours=5)
+    assert [path.name for path in cells.parent.iterdir()] == ["cells.npy"]

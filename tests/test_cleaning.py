@@ -1,0 +1,230 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from wbc.arrays import read_images
+from wbc.cleaning import REASONS, clean, parse_category, summarise
+from wbc.manifest import MANIFEST, read_table
+from wbc.params.clean import CleanParams
+from wbc.params.sources import BccdParams
+from wbc.sources.bccd import bring
+from wbc.voc import Box, write_annotation, write_records
+
+Tables = tuple[pd.DataFrame, pd.DataFrame]
+
+
+def parameters(**changes: object) -> CleanParams:
+    defaults = {
+        "exclude": ["BASOPHIL"],
+        "thin": {},
+        "crop": "cell",
+        "window": 64,
+        "size": [32, 32],
+        "greyscale": False,
+    }
+    return CleanParams.model_validate(defaults | changes)
+
+
+def run(folder: Path, *, seed: int = 0, **changes: object) -> Tables:
+    """Clean the raw data in ``folder`` into its cells.npy."""
+    records = write_records(folder)
+    return clean(records, raw=folder, cells=folder / "cells.npy", params=parameters(**changes), seed=seed)
+
+
+def lay_out(folder: Path, categories: dict[int, str], *, boxes: dict[int, int] | None = None) -> Path:
+    """Make raw data: a photograph with one nucleus and, unless ``boxes`` says otherwise, one box for each number."""
+    for name in ("JPEGImages", "Annotations"):
+        (folder / name).mkdir()
+    for number in categories:
+        image = np.full((120, 160, 3), (215, 225, 230), np.uint8)
+        cv2.circle(image, (40 + number, 60), 15, (150, 50, 90), -1)
+        cv2.imwrite(str(photograph(folder, number)), image)
+        found = [Box("RBC", 1, 1, 9, 9), *[Box("WBC", 20, 40, 80, 80)] * (boxes or {}).get(number, 1)]
+        write_annotation(annotation(folder, number), image=f"{number}.jpg", width=160, height=120, boxes=found)
+    rows = [f',{number},"{category}"\n' for number, category in categories.items()]
+    (folder / "labels.csv").write_text(",Image,Category\n" + "".join(rows))
+    return folder
+
+
+def photograph(folder: Path, number: int) -> Path:
+    return folder / "JPEGImages" / f"BloodImage_{number:05d}.jpg"
+
+
+def annotation(folder: Path, number: int) -> Path:
+    return folder / "Annotations" / f"BloodImage_{number:05d}.xml"
+
+
+@pytest.mark.parametrize(
+    ("category", "classes"),
+    [
+        ("NEUTROPHIL", ("NEUTROPHIL",)),
+        (" neutrophil ,  Eosinophil", ("NEUTROPHIL", "EOSINOPHIL")),
+        ("NEUTROPHIL,NEUTROPHIL", ("NEUTROPHIL", "NEUTROPHIL")),
+        ("Band\t  cell,", ("BAND CELL",)),
+        ("", ()),
+        (" , ", ()),
+    ],
+)
+def test_classes_of_a_category(category: str, classes: tuple[str, ...]) -> None:
+    assert parse_category(category) == classes
+
+
+@pytest.fixture(scope="module")
+def bccd(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    folder = tmp_path_factory.mktemp("bccd")
+    params = BccdParams(
+        commit="d272fb14cdff6e473fafeeeba32aba5f560e9e43", labels_commit="0b22eb2084b1004d464fb5ab87adc85ab94b2079"
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("WBC_MIRROR", str(mirror))
+        environment.setenv("DVC_ROOT", str(folder))
+        bring(folder / "raw", params=params)
+    return run(folder / "raw", window=300, size=[160, 160])
+
+
+def test_the_counts_of_bccd(bccd: Tables) -> None:
+    assert summarise(*bccd) == {
+        "records": 411,
+        "kept": 344,
+        "dropped": 67,
+        "labelled": {"BASOPHIL": 3, "EOSINOPHIL": 87, "LYMPHOCYTE": 33, "MONOCYTE": 20, "NEUTROPHIL": 205},
+        "classes": {"EOSINOPHIL": 87, "LYMPHOCYTE": 33, "MONOCYTE": 20, "NEUTROPHIL": 204},
+        "reasons": {
+            "missing_file": 47,
+            "unlabelled": 1,
+            "multi_cell": 15,
+            "excluded_class": 3,
+            "unreadable": 0,
+            "more_boxes_than_labels": 1,
+            "exact_duplicate": 0,
+            "thinned": 0,
+        },
+        "fewer_boxes_than_labels": 5,
+        "nucleus_not_found": 0,
+        "located": {"boxed": 339, "inside": 339, "rate": 1.0},
+    }
+
+
+def test_the_contradictions_of_bccd(bccd: Tables) -> None:
+    manifest, dropped = bccd
+    numbers = manifest.loc[manifest["boxes"] == 0, "id"].str.removeprefix("BloodImage_").tolist()
+    assert numbers == ["00133", "00135", "00178", "00228", "00327"]
+    assert dropped.loc[dropped["reason"] == "more_boxes_than_labels", "id"].tolist() == ["BloodImage_00113"]
+    assert manifest["id"].is_monotonic_increasing
+    assert (manifest["group"] == manifest["id"]).all()
+
+
+def test_each_reason(tmp_path: Path) -> None:
+    labels = {
+        1: "neutrophil ",
+        2: "Neutrophil,Eosinophil",
+        3: "NEUTROPHIL,  NEUTROPHIL",
+        4: "",
+        5: "basophil",
+        6: "NEUTROPHIL",
+        7: "NEUTROPHIL",
+        8: "NEUTROPHIL",
+        9: "NEUTROPHIL",
+        10: "EOSINOPHIL",
+        11: "NEUTROPHIL",
+        12: "NEUTROPHIL",
+        13: "MONOCYTE",
+        14: "MONOCYTE",
+    }
+    folder = lay_out(tmp_path, labels, boxes={6: 2, 12: 0})
+    photograph(folder, 7).write_bytes(b"no photograph")
+    photograph(folder, 8).unlink()
+    annotation(folder, 9).write_text("<annotation>")
+    photograph(folder, 10).write_bytes(photograph(folder, 1).read_bytes())
+    photograph(folder, 11).write_bytes(b"")
+    annotation(folder, 12).unlink()
+    photograph(folder, 15).write_bytes(photograph(folder, 4).read_bytes())
+    manifest, dropped = run(folder, thin={"monocyte": 0.5})
+    numbered = dropped.assign(id=dropped["id"].str[-2:].astype(int)).set_index("id")
+    thinned = numbered.index[numbered["reason"] == "thinned"].item()
+    assert thinned in (13, 14)
+    assert numbered["reason"].to_dict() == {
+        2: "multi_cell",
+        3: "multi_cell",
+        4: "unlabelled",
+        5: "excluded_class",
+        6: "more_boxes_than_labels",
+        7: "unreadable",
+        8: "missing_file",
+        9: "unreadable",
+        10: "exact_duplicate",
+        11: "unreadable",
+        thinned: "thinned",
+        15: "unlabelled",
+    }
+    assert set(numbered["reason"]) == set(REASONS)
+    assert numbered.loc[[5, 6, 10], "detail"].tolist() == ["BASOPHIL", "2 boxes", "BloodImage_00001"]
+    assert "BloodImage_00009.xml" in numbered.loc[9, "detail"]
+    assert numbered.loc[3, "category"] == "NEUTROPHIL, NEUTROPHIL"
+    assert manifest["label"].tolist() == ["NEUTROPHIL", "NEUTROPHIL", "MONOCYTE"]
+    assert manifest["boxes"].tolist() == [1, 0, 1]
+    assert len(manifest) + len(dropped) == 15
+    assert summarise(manifest, dropped)["reasons"] == dict(dropped["reason"].value_counts())
+
+
+def test_row_i_describes_image_i(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, dict.fromkeys((30, 7, 1), "NEUTROPHIL"))
+    manifest, dropped = run(folder, window=16, size=[16, 16])
+    assert manifest["id"].tolist() == ["BloodImage_00001", "BloodImage_00007", "BloodImage_00030"]
+    assert manifest["nucleus_x"].tolist() == pytest.approx([41, 47, 70], abs=1)
+    assert manifest[["width", "height", "box_left", "box_bottom"]].drop_duplicates().values.tolist() == [
+        [160, 120, 20, 80]
+    ]
+    images = read_images(folder / "cells.npy")
+    assert images.shape == (3, 16, 16, 3)
+    assert images[2, 8, 8].tolist() == pytest.approx([90, 50, 150], abs=6)
+    assert dropped.empty
+    assert summarise(manifest, dropped)["located"] == {"boxed": 3, "inside": 3, "rate": 1.0}
+
+
+def test_the_manifest_can_be_read_again_though_every_number_is_whole(tmp_path: Path) -> None:
+    manifest, _ = run(lay_out(tmp_path, {1: "NEUTROPHIL", 2: "MONOCYTE"}))
+    manifest.to_csv(tmp_path / "manifest.csv", index=False, float_format="%.8g")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "manifest.csv", MANIFEST), manifest)
+
+
+def test_a_nucleus_outside_the_box_is_counted_and_kept(tmp_path: Path) -> None:
+    summary = summarise(*run(lay_out(tmp_path, {1: "NEUTROPHIL", 60: "NEUTROPHIL"})))
+    assert summary["kept"] == 2
+    assert summary["located"] == {"boxed": 2, "inside": 1, "rate": 0.5}
+
+
+def test_any_class_is_excluded_by_name(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, {1: "BASOPHIL", 2: "Monocyte", 3: "NEUTROPHIL"})
+    manifest, dropped = run(folder, exclude=["monocyte"])
+    assert manifest["label"].tolist() == ["BASOPHIL", "NEUTROPHIL"]
+    assert dropped["detail"].tolist() == ["MONOCYTE"]
+
+
+def test_thinning_takes_the_share_by_id_and_leaves_the_rest_alone(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, {number: "MONOCYTE" if number > 20 else "NEUTROPHIL" for number in range(1, 26)})
+    manifest, dropped = run(folder, thin={"NEUTROPHIL": 0.25})
+    assert manifest["label"].value_counts().to_dict() == {"NEUTROPHIL": 15, "MONOCYTE": 5}
+    assert set(dropped["detail"]) == {"0.25 of NEUTROPHIL"}
+    _, more = run(folder, thin={"NEUTROPHIL": 0.5})
+    assert set(dropped["id"]) < set(more["id"])
+    _, other = run(folder, thin={"NEUTROPHIL": 0.25}, seed=1)
+    assert set(dropped["id"]) != set(other["id"])
+
+
+@pytest.mark.parametrize("name", ["BLAST", "BASOPHIL"])
+def test_thinning_a_class_that_is_not_there(tmp_path: Path, name: str) -> None:
+    folder = lay_out(tmp_path, {1: "MONOCYTE", 2: "NEUTROPHIL", 3: "BASOPHIL"})
+    with pytest.raises(ValueError, match=f"thin names {name}, but there are only MONOCYTE, NEUTROPHIL"):
+        run(folder, thin={name: 0.1})
+
+
+def test_nothing_usable_is_an_error_that_counts_the_reasons(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, {1: "BASOPHIL", 2: "NEUTROPHIL"})
+    photograph(folder, 2).write_bytes(b"no photograph")
+    with pytest.raises(ValueError, match=r"none of 2 photographs is usable: .*'excluded_class': 1, 'unreadable': 1"):
+        run(folder)
+    assert not (folder / "cells.npy").exists()

@@ -1,0 +1,178 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+BIN = Path(sys.executable).parent
+PARAMS = """\
+gate:
+  overall: {accuracy: 0.8}
+  per_class:
+    MONOCYTE: {sensitivity: 0.5}
+"""
+
+
+def run(command: str, *, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``command`` as a person would in ``folder``, whatever pipeline this test is itself part of."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
+    environment = inherited | {"PATH": f"{BIN}:{os.environ['PATH']}"} | variables
+    return subprocess.run(command.split(), cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "metrics").mkdir()
+    return tmp_path
+
+
+def write_evaluation(folder: Path, *, accuracy: float, **monocyte: float) -> None:
+    content = {"accuracy": accuracy, "per_class": {"MONOCYTE": monocyte}}
+    (folder / "metrics" / "evaluation.json").write_text(json.dumps(content))
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline of one stage that has run."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    (folder / "dvc.yaml").write_text("stages: {download: {cmd: cp dvc.yaml raw, outs: [raw]}}")
+    for command in ("git init", "dvc init", "dvc repro"):
+        result = run(command, folder=folder)
+        assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """A server that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    check = "import sys, wbc.cli; print(sorted({'mlflow', 'tensorflow', 'pandas', 'dvc', 'numpy'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_gate_opens_when_every_threshold_is_met(folder: Path) -> None:
+    write_evaluation(folder, accuracy=0.8, sensitivity=0.75)
+
+    result = run("wbc gate", folder=folder)
+
+    assert result.returncode == 0
+    assert "all 2 thresholds met" in result.stdout
+    assert [line.split() for line in result.stdout.splitlines() if "passed" in line] == [
+        ["│", "accuracy", "│", "0.8000", "│", "0.8000", "│", "passed", "│"],
+        ["│", "MONOCYTE.sensitivity", "│", "0.7500", "│", "0.5000", "│", "passed", "│"],
+    ]
+
+
+def test_the_gate_stays_shut_when_one_is_missed_or_absent(folder: Path) -> None:
+    write_evaluation(folder, accuracy=0.79)
+
+    result = run("wbc gate", folder=folder)
+
+    assert result.returncode == 1
+    assert "2 of 2 thresholds missed" in result.stdout
+    assert [line.split() for line in result.stdout.splitlines() if "missed │" in line] == [
+        ["│", "accuracy", "│", "0.7900", "│", "0.8000", "│", "missed", "│"],
+        ["│", "MONOCYTE.sensitivity", "│", "absent", "│", "0.5000", "│", "missed", "│"],
+    ]
+
+
+def test_the_gate_judges_other_files_when_told(folder: Path) -> None:
+    (folder / "other.json").write_text('{"mcc": 0.3}')
+    (folder / "other.yaml").write_text("gate: {overall: {mcc: 0.2}, per_class: {}}")
+
+    result = run("wbc gate --evaluation other.json --params other.yaml", folder=folder)
+
+    assert result.returncode == 0
+    assert "all 1 thresholds met" in result.stdout
+
+
+def test_a_gate_without_an_evaluation_says_how_to_make_one(folder: Path) -> None:
+    result = run("wbc gate", folder=folder)
+
+    assert result.returncode == 2
+    assert result.stderr == (
+        "metrics/evaluation.json does not exist: make it with `dvc repro evaluate`, "
+        "or bring it back with `git restore metrics/evaluation.json`\n"
+    )
+
+
+def test_a_wrong_threshold_is_one_line_without_a_traceback(folder: Path) -> None:
+    write_evaluation(folder, accuracy=0.8, sensitivity=0.75)
+    (folder / "params.yaml").write_text(PARAMS.replace("0.8", "80"))
+
+    result = run("wbc gate", folder=folder)
+
+    assert result.returncode == 2
+    assert result.stderr == "params.yaml: gate.overall.accuracy: Input should be less than or equal to 1 (got 80)\n"
+
+
+@pytest.mark.parametrize(("stage", "status"), [("download", 0), ("", 1)])
+def test_an_unreachable_server_never_fails_a_running_stage(pipeline: Path, stage: str, status: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = f"http://127.0.0.1:{server.getsockname()[1]}"
+    variables = {"DVC_STAGE": stage} if stage else {}
+    started = time.monotonic()
+
+    result = run("wbc publish download", folder=pipeline, MLFLOW_TRACKING_URI=closed, **variables)
+
+    assert result.returncode == status
+    assert time.monotonic() - started < 15
+    (warning,) = result.stderr.splitlines()
+    assert warning.startswith("MLflow unreachable")
+    assert warning.endswith("run `wbc publish` later")
+
+
+def test_a_server_that_never_answers_costs_seconds(pipeline: Path, silent_server: str) -> None:
+    started = time.monotonic()
+
+    result = run("wbc publish download", folder=pipeline, MLFLOW_TRACKING_URI=silent_server, DVC_STAGE="download")
+
+    assert result.returncode == 0
+    assert time.monotonic() - started < 20
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_database_that_cannot_be_opened_costs_seconds(pipeline: Path) -> None:
+    started = time.monotonic()
+
+    result = run(
+        "wbc publish download",
+        folder=pipeline,
+        MLFLOW_TRACKING_URI="sqlite:////dev/null/mlflow.db",
+        DVC_STAGE="download",
+    )
+
+    assert result.returncode == 0
+    assert time.monotonic() - started < 15
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_unknown_stage_names_the_known_ones(pipeline: Path) -> None:
+    result = run("wbc publish trian", folder=pipeline)
+
+    assert result.returncode == 2
+    assert result.stderr == "no stage 'trian' to publish: there are download\n"
+
+
+def test_publish_fills_in_what_an_unreachable_server_missed(pipeline: Path) -> None:
+    result = run("wbc publish", folder=pipeline)
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("download: published in run download-")
+    client = MlflowClient(f"sqlite:///{pipeline}/mlflow.db")
+    experiment = client.get_experiment_by_name("wbc-data")
+    assert experiment is not None
+    assert [run.data.tags["stage"] for run in client.search_runs([experiment.experiment_id])] == ["download"]

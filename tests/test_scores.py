@@ -1,0 +1,145 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from wbc.files import write_csv
+from wbc.scores import evaluate, predictions_table
+
+CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]
+
+
+def certain(counts: list[list[int]]) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
+    """Return truth and one-hot probabilities with the confusion ``counts`` (truth, prediction)."""
+    table = np.array(counts)
+    truth, prediction = np.nonzero(table)
+    repeats = table[truth, prediction]
+    return np.repeat(truth, repeats), np.eye(len(table))[np.repeat(prediction, repeats)]
+
+
+def test_a_confusion_of_three_classes_computed_by_hand() -> None:
+    # Members 6, 6, 8; predicted 7, 5, 8; 15 of 20 right.
+    scores = evaluate(*certain([[5, 1, 0], [2, 3, 1], [0, 1, 7]]), classes=CLASSES)
+    assert list(scores) == [
+        *("images", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "kappa", "auroc"),
+        *("per_class", "confusion"),
+    ]
+    assert scores["images"] == 20
+    assert scores["accuracy"] == 0.75
+    assert scores["balanced_accuracy"] == pytest.approx(53 / 72)
+    assert scores["macro_f1"] == pytest.approx((10 / 13 + 6 / 11 + 7 / 8) / 3)
+    assert scores["weighted_f1"] == pytest.approx((6 * 10 / 13 + 6 * 6 / 11 + 8 * 7 / 8) / 20)
+    assert scores["kappa"] == pytest.approx((0.75 - 0.34) / (1 - 0.34))
+    assert scores["mcc"] == pytest.approx((15 * 20 - 136) / math.sqrt((400 - 138) * (400 - 136)))
+    assert scores["per_class"]["EOSINOPHIL"] == pytest.approx(
+        {
+            "precision": 5 / 7,
+            "sensitivity": 5 / 6,
+            "specificity": 12 / 14,
+            "f1": 10 / 13,
+            "auroc": 71 / 84,
+            "support": 6,
+        }
+    )
+    assert scores["per_class"]["NEUTROPHIL"] == pytest.approx(
+        {"precision": 7 / 8, "sensitivity": 7 / 8, "specificity": 11 / 12, "f1": 7 / 8, "auroc": 43 / 48, "support": 8}
+    )
+    assert scores["confusion"] == {
+        "EOSINOPHIL": {"EOSINOPHIL": 5, "LYMPHOCYTE": 1, "NEUTROPHIL": 0},
+        "LYMPHOCYTE": {"EOSINOPHIL": 2, "LYMPHOCYTE": 3, "NEUTROPHIL": 1},
+        "NEUTROPHIL": {"EOSINOPHIL": 0, "LYMPHOCYTE": 1, "NEUTROPHIL": 7},
+    }
+
+
+def test_the_textbook_example_of_kappa_with_two_readers() -> None:
+    # 20 times both yes, 15 times both no, 5 and 10 times one of them: observed 0.7, by chance 0.5.
+    scores = evaluate(*certain([[20, 5], [10, 15]]), classes=["YES", "NO"])
+    assert scores["kappa"] == pytest.approx(0.4)
+    assert scores["mcc"] == pytest.approx(1 / math.sqrt(6))
+
+
+def test_auroc_counts_pairs_and_ties_half() -> None:
+    # Members 0.8 and 0.4 against others 0.4 and 0.1: three pairs in order, one tied.
+    member = np.array([0.8, 0.4, 0.4, 0.1])
+    scores = evaluate(np.array([0, 0, 1, 1]), np.column_stack([member, 1 - member]), classes=["A", "B"])
+    assert scores["per_class"]["A"]["auroc"] == 0.875
+    assert scores["auroc"] == 0.875
+
+
+def test_perfect_predictions() -> None:
+    scores = evaluate(*certain([[3, 0, 0], [0, 2, 0], [0, 0, 4]]), classes=CLASSES)
+    overall = ["accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "kappa", "auroc"]
+    assert [scores[name] for name in overall] == [1.0] * 7
+    assert scores["per_class"]["LYMPHOCYTE"] == {
+        **dict.fromkeys(["precision", "sensitivity", "specificity", "f1", "auroc"], 1.0),
+        "support": 2,
+    }
+
+
+def test_every_prediction_wrong() -> None:
+    scores = evaluate(*certain([[0, 3], [3, 0]]), classes=["A", "B"])
+    assert (scores["accuracy"], scores["macro_f1"], scores["mcc"], scores["auroc"]) == (0.0, 0.0, -1.0, 0.0)
+
+
+def test_a_model_that_always_says_the_same_is_no_better_than_chance() -> None:
+    scores = evaluate(*certain([[0, 0, 2], [0, 0, 2], [0, 0, 6]]), classes=CLASSES)
+    assert scores["balanced_accuracy"] == pytest.approx(1 / 3)
+    assert (scores["mcc"], scores["kappa"], scores["auroc"]) == (0.0, 0.0, 0.5)
+    never_predicted = scores["per_class"]["LYMPHOCYTE"]
+    assert never_predicted["precision"] is None
+    assert (never_predicted["sensitivity"], never_predicted["f1"], never_predicted["specificity"]) == (0.0, 0.0, 1.0)
+
+
+def test_a_class_without_members_is_left_out_of_the_means() -> None:
+    scores = evaluate(*certain([[3, 1, 0], [0, 0, 0], [0, 0, 4]]), classes=CLASSES)
+    assert scores["per_class"]["LYMPHOCYTE"] == {
+        "precision": 0.0,
+        "sensitivity": None,
+        "specificity": 7 / 8,
+        "f1": None,
+        "auroc": None,
+        "support": 0,
+    }
+    assert scores["balanced_accuracy"] == 0.875
+    assert scores["macro_f1"] == pytest.approx((6 / 7 + 1) / 2)
+    assert scores["auroc"] == pytest.approx((0.875 + 1) / 2)
+    json.dumps(scores, allow_nan=False)
+
+
+def test_with_one_class_nothing_is_told_apart() -> None:
+    scores = evaluate(*certain([[4, 0, 0], [0, 0, 0], [0, 0, 0]]), classes=CLASSES)
+    assert scores["accuracy"] == 1.0
+    assert (scores["mcc"], scores["kappa"], scores["auroc"]) == (None, None, None)
+    assert scores["per_class"]["EOSINOPHIL"]["specificity"] is None
+
+
+@pytest.mark.parametrize(
+    ("truth", "probabilities", "message"),
+    [
+        ([], np.empty((0, 3)), "no image"),
+        ([0, 1], np.full((2, 2), 0.5), r"expected probabilities of shape \(2, 3\), got \(2, 2\)"),
+        ([0, 3], np.full((2, 3), 0.3), "indices from 0 to 2"),
+        ([0, 1], np.full((2, 3), np.nan), "not finite.*learning_rate"),
+    ],
+)
+def test_unusable_input_is_named(truth: list[int], probabilities: NDArray[np.float64], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        evaluate(np.array(truth, dtype=int), probabilities, classes=CLASSES)
+
+
+def test_predictions_are_written_with_six_decimals_whatever_the_last_bits(tmp_path: Path) -> None:
+    probabilities = np.array([[0.2, 0.1234567, 0.6765433], [0.5, 0.25, 0.25]], dtype=np.float32)
+    table = predictions_table(["007", "NA"], ["slide 1", "slide 1"], np.array([2, 1]), probabilities, CLASSES)
+    write_csv(tmp_path / "predictions.csv", table)
+    assert (tmp_path / "predictions.csv").read_text().splitlines() == [
+        "id,group,truth,prediction,probability_EOSINOPHIL,probability_LYMPHOCYTE,probability_NEUTROPHIL",
+        "007,slide 1,NEUTROPHIL,NEUTROPHIL,0.2,0.123457,0.676543",
+        "NA,slide 1,LYMPHOCYTE,EOSINOPHIL,0.5,0.25,0.25",
+    ]
+    nudged = np.nextafter(probabilities, np.float32(1))
+    again = predictions_table(["007", "NA"], ["slide 1", "slide 1"], np.array([2, 1]), nudged, CLASSES)
+    pd.testing.assert_frame_equal(table, again, check_exact=True)

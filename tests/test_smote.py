@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from imblearn.over_sampling import SMOTE
+
+from wbc.smote import blend, plan_smote
+
+COUNTS = {"NEUTROPHIL": 30, "EOSINOPHIL": 17, "LYMPHOCYTE": 9, "MONOCYTE": 6}
+
+
+def noise(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images of noise and their labels, mixed."""
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.repeat(list(COUNTS), list(COUNTS.values())))
+    return random.integers(0, 256, (len(labels), 8, 6, 3), dtype=np.uint8), labels
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345])
+@pytest.mark.parametrize(
+    ("targets", "neighbours"),
+    [
+        (dict.fromkeys(COUNTS, 30), 5),
+        ({"LYMPHOCYTE": 25, "EOSINOPHIL": 18}, 3),
+        ({"MONOCYTE": 50, "NEUTROPHIL": 40}, 1),
+    ],
+)
+def test_the_same_bits_as_imbalanced_learn(seed: int, targets: dict[str, int], neighbours: int) -> None:
+    images, labels = noise(seed)
+    sampler = SMOTE(sampling_strategy=targets, k_neighbors=neighbours, random_state=seed)
+    pixels, classes = sampler.fit_resample(images.reshape(len(images), -1).astype(np.float32), labels)
+
+    plan = plan_smote(images, labels, targets=targets, neighbours=neighbours, seed=seed)
+    blended = np.array(list(blend(images, plan)))
+    assert blended.dtype == np.float32
+    assert np.array_equal(blended.reshape(len(blended), -1), pixels[len(images) :])
+    assert [synthetic.label for synthetic in plan] == classes[len(images) :].tolist()
+    assert all(labels[[first, second]].tolist() == [name, name] for name, first, second, _ in plan)
+
+
+def test_a_file_that_is_memory_mapped(tmp_path: Path) -> None:
+    images, labels = noise(0)
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    expected = plan_smote(images, labels, targets={"MONOCYTE": 20}, neighbours=5, seed=0)
+    plan = plan_smote(mapped, labels, targets={"MONOCYTE": 20}, neighbours=5, seed=0)
+    assert plan == expected
+    assert np.array_equal(list(blend(mapped, plan)), list(blend(images, expected)))
+
+
+def test_nothing_to_do() -> None:
+    images, labels = noise(0)
+    assert plan_smote(images, labels, targets={"MONOCYTE": 6, "NEUTROPHIL": 30}, neighbours=9, seed=0) == []
+
+
+class Untouchable(np.ndarray):
+    """Images that nobody may look at."""
+
+    def __getitem__(self, key: object) -> None:
+        raise AssertionError("computed before the check")
+
+
+def test_a_class_too_small_is_named_before_anything_is_computed() -> None:
+    images, labels = noise(0)
+    with pytest.raises(ValueError) as caught:
+        plan_smote(images.view(Untouchable), labels, targets=dict.fromkeys(COUNTS, 30), neighbours=9, seed=0)
+    assert str(caught.value).splitlines() == [
+        "SMOTE with 9 neighbours needs 10 images of a class, but LYMPHOCYTE has 9, MONOCYTE has 6.",
+        "Set augment.neighbours to at most 5, augment.balance to repeat, or raise augment.copies.",
+    ]
+    with pytest.raises(AssertionError):
+        plan_smote(images.view(Untouchable), labels, targets={"MONOCYTE": 30}, neighbours=5, seed=0)

@@ -1,0 +1,416 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from ruamel.yaml import YAML
+
+from wbc.tracking import UnknownStageError, publish, tracking_uri
+
+BIN = Path(sys.executable).parent
+
+PARAMS = """\
+seed: 1
+model: tiny
+data: {source: toy}
+models:
+  tiny: {epochs: 3, learning_rate: 5e-05, patience: null}
+  huge: {epochs: 4, learning_rate: 0.001, patience: 6}
+"""
+
+PIPELINE = """\
+stages:
+  check:
+    cmd: python toy.py check
+    params:
+    - params.yaml:
+    outs: [data/checked]
+  download:
+    cmd:
+    - python toy.py download
+    - wbc publish download
+    deps: [data/checked, toy.py]
+    params: [data]
+    outs: [data/raw]
+  augment:
+    cmd:
+    - python toy.py augment
+    - wbc publish augment
+    deps: [data/raw, toy.py]
+    params: [seed]
+    outs: [data/train.npy, metrics/figures/augment/sheet.png]
+    metrics:
+    - metrics/augment.json: {cache: false}
+  train:
+    cmd:
+    - python toy.py train
+    - wbc publish train
+    deps: [data/train.npy, tiny.keras, toy.py]
+    params: [model, "models.${model}"]
+    outs:
+    - models/model.keras
+    - metrics/history.csv: {cache: false}
+    metrics:
+    - metrics/train.json: {cache: false}
+  evaluate:
+    cmd:
+    - python toy.py evaluate
+    - wbc publish evaluate
+    deps: [data/raw, models/model.keras, toy.py]
+    outs:
+    - metrics/predictions.csv: {cache: false}
+    - metrics/figures/evaluate/confusion.png
+    metrics:
+    - metrics/evaluation.json: {cache: false}
+"""
+
+TOY = '''\
+"""Writes what the stages write, without the work."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+STARTED = time.time()
+HISTORY = """\\
+epoch,loss,accuracy,val_loss,val_accuracy,learning_rate
+0,1.5,0.25,1.4,0.5,0.1
+1,1.25,0.5,0.75,0.625,0.1
+2,1,0.75,1,0.5,0.05
+"""
+
+
+def write(path, content):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+match sys.argv[1]:
+    case "check":
+        write("data/checked", "yes")
+    case "download":
+        write("data/raw/a.jpg", "a")
+        write("data/raw/deeper/b.jpg", "b")
+    case "augment":
+        write("data/train.npy", Path("params.yaml").read_text().splitlines()[0])
+        write("metrics/augment.json", json.dumps({"images": {"A+": 3, "B": 4}, "by": "smote"}))
+        write("metrics/figures/augment/sheet.png", "drawn")
+    case "train":
+        write("models/model.keras", Path("tiny.keras").read_bytes())
+        write("metrics/history.csv", HISTORY)
+        train = {"model": "tiny", "weights_used": "random", "best_epoch": 1, "classes": ["A", "B"]}
+        write("metrics/train.json", json.dumps(train))
+        write("metrics/.timing/train.json", json.dumps({"started": STARTED, "seconds": 1.5, "images_per_second": 40}))
+    case "evaluate":
+        per_class = {"A": {"sensitivity": 0.5, "auroc": None}}
+        write("metrics/evaluation.json", json.dumps({"accuracy": 0.75, "per_class": per_class}))
+        write("metrics/predictions.csv", "id,truth")
+        write("metrics/figures/evaluate/confusion.png", "drawn")
+'''
+
+
+def run(*command: str, folder: Path) -> str:
+    """Run ``command`` in ``folder``, whatever pipeline this test is itself part of; return what it printed."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
+    environment = inherited | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "MLflow unreachable" not in result.stderr, result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of toy stages in git, after `dvc repro`."""
+    import keras
+    from keras import layers
+
+    folder = tmp_path_factory.mktemp("reproduced")
+    image = keras.Input((4, 4, 3), dtype="uint8")
+    keras.Model(image, layers.Dense(2, activation="softmax")(layers.Flatten()(image))).save(folder / "tiny.keras")
+    for name, content in {"params.yaml": PARAMS, "dvc.yaml": PIPELINE, "toy.py": TOY}.items():
+        (folder / name).write_text(content)
+    (folder / ".gitignore").write_text("/mlflow.db*\n/mlartifacts/\n/metrics/.timing/\n")
+    run("git", "init", folder=folder)
+    run("git", "config", "user.name", "toy", folder=folder)
+    run("git", "config", "user.email", "toy@localhost", folder=folder)
+    run("dvc", "init", folder=folder)
+    run("git", "add", ".", folder=folder)
+    run("git", "commit", "-m", "a project", folder=folder)
+    run("dvc", "repro", folder=folder)
+    return folder
+
+
+@pytest.fixture
+def project(reproduced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: that project, its stages cached, with nothing in MLflow."""
+    folder = tmp_path / "project"
+    shutil.copytree(reproduced, folder, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts", ".timing"))
+    for name in [name for name in os.environ if name.startswith(("DVC_", "MLFLOW_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def client_of(folder: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+
+def runs(folder: Path, experiment: str) -> list[Run]:
+    client = client_of(folder)
+    found = client.get_experiment_by_name(experiment)
+    return list(client.search_runs([found.experiment_id], order_by=["start_time"])) if found else []
+
+
+def points(folder: Path, run: Run, metric: str) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in client_of(folder).get_metric_history(run.info.run_id, metric)]
+
+
+def locked(folder: Path, stage: str) -> dict[str, str]:
+    """The tags that dvc.lock asks for."""
+    lock: dict[str, Any] = YAML(typ="safe").load(folder / "dvc.lock")["stages"][stage]
+    return {f"{kind[:-1]}.{item['path']}": item["md5"] for kind in ("deps", "outs") for item in lock[kind]}
+
+
+def outcomes(name: str | None = None) -> dict[str, str]:
+    """What publish reports, without the names of runs."""
+    return {stage: outcome.split(" in run ")[0].split(",")[0] for stage, outcome in publish(name)}
+
+
+def test_training_and_evaluation_share_one_run(reproduced: Path) -> None:
+    (row,) = runs(reproduced, "wbc")
+
+    assert row.info.status == "FINISHED"
+    assert row.data.params == {
+        "seed": "1",
+        "data.source": "toy",
+        "model": "tiny",
+        "model.epochs": "3",
+        "model.learning_rate": "5e-05",
+        "model.patience": "null",
+    }
+    assert row.data.metrics == {
+        "loss": 1.0,
+        "accuracy": 0.75,
+        "val_loss": 1.0,
+        "val_accuracy": 0.5,
+        "learning_rate": 0.05,
+        "best_epoch": 1.0,
+        "best_loss": 1.25,
+        "best_accuracy": 0.5,
+        "best_val_loss": 0.75,
+        "best_val_accuracy": 0.625,
+        "train_seconds": 1.5,
+        "train_images_per_second": 40.0,
+        "test_accuracy": 0.75,
+        "test_per_class.A.sensitivity": 0.5,
+    }
+    assert points(reproduced, row, "val_loss") == [(0, 1.4), (1, 0.75), (2, 1.0)]
+    assert row.info.end_time - row.info.start_time == 1500
+
+
+def test_runs_are_linked_by_the_hashes_of_dvc(reproduced: Path) -> None:
+    (row,) = runs(reproduced, "wbc")
+    commit = run("git", "rev-parse", "HEAD", folder=reproduced).strip()
+    expected = locked(reproduced, "train") | locked(reproduced, "evaluate")
+
+    assert row.data.tags.items() >= expected.items()
+    assert row.data.tags.items() >= {"stage": "train", "git_commit": commit, "weights_used": "random"}.items()
+    assert {(item.dataset.name, item.dataset.digest) for item in row.inputs.dataset_inputs} == {
+        ("data/train.npy", expected["dep.data/train.npy"]),
+        ("data/raw", expected["dep.data/raw"]),
+    }
+    assert expected["dep.data/raw"].endswith(".dir")
+
+
+def test_data_stages_have_their_own_experiment(reproduced: Path) -> None:
+    download, augment = runs(reproduced, "wbc-data")
+
+    assert (download.data.tags["stage"], augment.data.tags["stage"]) == ("download", "augment")
+    assert download.data.tags.items() >= locked(reproduced, "download").items()
+    assert augment.data.tags.items() >= (locked(reproduced, "augment") | {"by": "smote"}).items()
+    assert download.data.params == {"data.source": "toy"}
+    assert augment.data.metrics == {"images.A_": 3.0, "images.B": 4.0}
+
+
+def test_files_and_figures_are_artifacts_below_the_project(reproduced: Path) -> None:
+    client = client_of(reproduced)
+    (row,) = runs(reproduced, "wbc")
+
+    listed = {
+        kind: [item.path for item in client.list_artifacts(row.info.run_id, kind)] for kind in ("figures", "metrics")
+    }
+    assert listed == {
+        "figures": ["figures/confusion.png"],
+        "metrics": [
+            "metrics/evaluation.json",
+            "metrics/history.csv",
+            "metrics/predictions.csv",
+            "metrics/train.json",
+        ],
+    }
+    assert (reproduced / "mlartifacts" / row.info.run_id / "artifacts" / "metrics" / "history.csv").exists()
+
+
+def test_the_model_is_logged_with_its_signature(reproduced: Path) -> None:
+    import mlflow
+    import numpy as np
+
+    (row,) = runs(reproduced, "wbc")
+    (output,) = row.outputs.model_outputs
+    mlflow.set_tracking_uri(f"sqlite:///{reproduced}/mlflow.db")
+
+    model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+
+    assert str(model.metadata.signature.inputs) == "[Tensor('uint8', (-1, 4, 4, 3))]"
+    assert np.asarray(model.predict(np.zeros((3, 4, 4, 3), np.uint8))).shape == (3, 2)
+
+
+def test_publish_fills_in_cached_stages_and_adds_nothing_twice(project: Path) -> None:
+    stages = ("download", "augment", "train", "evaluate")
+
+    assert outcomes() == dict.fromkeys(stages, "published")
+    before = [row.to_dictionary() for name in ("wbc", "wbc-data") for row in runs(project, name)]
+    assert outcomes() == dict.fromkeys(stages, "up to date")
+    assert [row.to_dictionary() for name in ("wbc", "wbc-data") for row in runs(project, name)] == before
+    assert len(before) == 3
+
+
+def test_publishing_again_after_an_interruption_completes_the_same_run(project: Path) -> None:
+    (project / "mlartifacts").write_text("a file where MLflow wants a folder")
+    with pytest.raises(OSError):
+        outcomes("train")
+    (row,) = runs(project, "wbc")
+    (project / "mlartifacts").unlink()
+
+    assert outcomes("train") == {"train": "published"}
+
+    (completed,) = runs(project, "wbc")
+    assert completed.info.run_id == row.info.run_id
+    assert points(project, completed, "val_loss") == [(0, 1.4), (1, 0.75), (2, 1.0)]
+    assert points(project, completed, "best_epoch") == [(0, 1.0)]
+    assert len(completed.outputs.model_outputs) == 1
+
+
+def test_evaluate_publishes_the_training_first(project: Path) -> None:
+    assert outcomes("evaluate") == {"train": "published", "evaluate": "published"}
+    assert len(runs(project, "wbc")) == 1
+
+
+def test_a_stage_whose_files_changed_is_left_out(project: Path) -> None:
+    (project / "metrics" / "history.csv").write_text("of another training")
+    (project / "data" / "train.npy").unlink()
+
+    assert outcomes() == {
+        "download": "published",
+        "augment": "left out",
+        "train": "left out",
+        "evaluate": "left out",
+    }
+    assert runs(project, "wbc") == []
+
+
+def test_a_cached_stage_keeps_the_parameters_it_ran_with(project: Path) -> None:
+    (project / "params.yaml").write_text(PARAMS.replace("seed: 1", "seed: 7"))
+
+    outcomes("augment")
+
+    (augment,) = runs(project, "wbc-data")
+    assert augment.data.params["seed"] == "1"
+
+
+def test_a_running_stage_is_read_from_its_files(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "params.yaml").write_text(PARAMS.replace("seed: 1", "seed: 7"))
+    (project / "data" / "train.npy").write_text("seed: 7")
+    monkeypatch.setenv("DVC_STAGE", "augment")
+
+    outcomes("augment")
+
+    (augment,) = runs(project, "wbc-data")
+    assert augment.data.params == {"data.source": "toy", "seed": "7"}
+    assert augment.data.tags["out.data/train.npy"] == "3b0ada90d7e312f3fbbde04b67fc6c0e"
+
+
+def test_parameters_of_an_earlier_stage_that_ran_anew_are_not_those_of_the_model(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = project / "dvc.lock"
+    train_npy = locked(project, "augment")["out.data/train.npy"]
+    upper, lower = lock.read_text().split("  train:\n")
+    lock.write_text(upper.replace(train_npy, "f" * 32) + "  train:\n" + lower)
+
+    outcomes("train")
+
+    (row,) = runs(project, "wbc")
+    assert "seed" not in row.data.params
+    assert row.data.params["model"] == "tiny"
+
+
+def test_a_new_evaluation_of_the_same_model_replaces_the_old_values(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes("evaluate")
+    (project / "metrics" / "evaluation.json").write_text('{"accuracy": 0.5}')
+    monkeypatch.setenv("DVC_STAGE", "evaluate")
+
+    assert outcomes("evaluate") == {"train": "up to date", "evaluate": "published"}
+
+    (row,) = runs(project, "wbc")
+    assert row.data.metrics["test_accuracy"] == 0.5
+
+
+@pytest.mark.parametrize("started", [0.0, 4e9])
+def test_the_timing_of_another_execution_is_not_used(project: Path, started: float) -> None:
+    (project / "metrics" / ".timing").mkdir()
+    timing = {"started": started, "seconds": 5.0}
+    (project / "metrics" / ".timing" / "download.json").write_text(json.dumps(timing))
+
+    outcomes("download")
+
+    (download,) = runs(project, "wbc-data")
+    assert download.data.metrics == {}
+
+
+def test_an_experiment_in_a_clone_lands_in_the_main_workspace(project: Path) -> None:
+    run("git", "add", ".", folder=project)
+    run("git", "commit", "-m", "results", folder=project)
+
+    run("dvc", "exp", "run", "--temp", "--name", "lucky", "-S", "seed=7", "augment", folder=project)
+
+    (augment,) = runs(project, "wbc-data")
+    assert augment.data.params["seed"] == "7"
+    assert augment.data.tags["DVC_EXP_NAME"] == "lucky"
+    assert (project / "mlartifacts" / augment.info.run_id / "artifacts" / "figures" / "sheet.png").exists()
+
+
+def test_processes_that_meet_a_fresh_database_all_succeed(project: Path) -> None:
+    stages = ("download", "augment", "download")
+    processes = [
+        subprocess.Popen([BIN / "wbc", "publish", stage], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for stage in stages
+    ]
+    answers = [process.communicate(timeout=120) for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0, 0], answers
+    assert sorted(row.data.tags["stage"] for row in runs(project, "wbc-data")) == ["augment", "download"]
+
+
+def test_the_store_is_in_the_main_workspace_unless_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert tracking_uri() == f"sqlite:///{tmp_path}/mlflow.db"
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:5000")
+    assert tracking_uri() == "http://tracking.example:5000"
+
+
+def test_an_unknown_stage_names_the_known_ones(project: Path) -> None:
+    with pytest.raises(UnknownStageError, match="'trian' to publish: there are download, augment, train, evaluate"):
+        outcomes("trian")

@@ -1,0 +1,151 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from wbc.params.models import ModelParams
+from wbc.params.train import TrainParams
+from wbc.training import HISTORY, Examples, Trained, best_epoch, describe, flip_and_turn, learning_rate, train
+
+MODEL = ModelParams(
+    input=(40, 40),
+    weights="random",
+    dropout=0.5,
+    l2=0.0,
+    optimizer="adam",
+    learning_rate=0.01,
+    batch_size=8,
+    epochs=4,
+)
+TRAIN = TrainParams(schedule="cosine", warm_up=1, patience=None, label_smoothing=0.1, class_weights=False, flips=True)
+
+
+def discs(count: int, *, seed: int) -> Examples:
+    """Return dark and bright pictures of 40x40 px, class 0 and 1 in turn."""
+    labels = np.arange(count) % 2
+    noise = np.random.default_rng(seed).integers(0, 60, size=(count, 40, 40, 3))
+    return Examples((noise + 150 * labels[:, None, None, None]).astype(np.uint8), labels)
+
+
+def run(checkpoint: Path, *, model: ModelParams = MODEL, params: TrainParams = TRAIN) -> Trained:
+    keras.utils.set_random_seed(3)
+    return train(
+        discs(20, seed=1),
+        discs(8, seed=2),
+        classes=2,
+        model_name="compact_cnn",
+        model_params=model,
+        train_params=params,
+        pretrained=None,
+        checkpoint=checkpoint,
+        seed=3,
+    )
+
+
+def test_training_learns_what_is_easy_and_writes_one_row_for_each_epoch(tmp_path: Path) -> None:
+    trained = run(tmp_path / "state.npz", model=MODEL.model_copy(update={"epochs": 10, "dropout": 0.0}))
+    assert list(trained.history.columns) == HISTORY
+    assert trained.history["epoch"].tolist() == list(range(10))
+    assert trained.history["val_accuracy"].iloc[-1] == 1.0
+    assert trained.resumed_epochs == 0
+
+
+def test_the_model_is_that_of_the_lowest_validation_loss(tmp_path: Path) -> None:
+    trained = run(tmp_path / "state.npz", model=MODEL.model_copy(update={"learning_rate": 0.05, "epochs": 6}))
+    validation = discs(8, seed=2)
+    loss, _ = trained.model.evaluate(validation.images, np.eye(2)[validation.labels], verbose=0)
+    assert loss == pytest.approx(trained.history["val_loss"].min(), rel=1e-5)
+    assert describe(trained)["best_epoch"] == trained.history["val_loss"].idxmin()
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("epochs_before", [1, 3])
+def test_a_killed_training_ends_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs_before: int
+) -> None:
+    whole = run(tmp_path / "whole.npz")
+    with monkeypatch.context() as patch:
+        patch.setattr("wbc.training._report", killed_after(epochs_before))
+        with pytest.raises(KilledError):
+            run(tmp_path / "killed.npz")
+    resumed = run(tmp_path / "killed.npz")
+    assert resumed.resumed_epochs == epochs_before
+    pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
+    for left, right in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def killed_after(epochs: int) -> Callable[..., None]:
+    def report(row: list[float], **_: object) -> None:
+        if row[0] + 1 == epochs:
+            raise KilledError
+
+    return report
+
+
+def test_patience_ends_a_training_that_no_longer_improves(tmp_path: Path) -> None:
+    still = MODEL.model_copy(update={"learning_rate": 1e-12, "epochs": 20, "dropout": 0.0})
+    trained = run(tmp_path / "state.npz", model=still, params=TRAIN.model_copy(update={"patience": 3}))
+    assert len(trained.history) - 1 - trained.best_epoch == 3
+
+
+@pytest.mark.parametrize(
+    ("epoch", "schedule", "expected"),
+    [
+        (0, "cosine", 0.01 / 3),
+        (1, "cosine", 0.02 / 3),
+        (2, "cosine", 0.01),
+        (6, "cosine", 0.005),
+        (6, "constant", 0.01),
+    ],
+)
+def test_learning_rate_rises_then_follows_the_schedule(epoch: int, schedule: str, expected: float) -> None:
+    params = TRAIN.model_copy(update={"warm_up": 2, "schedule": schedule})
+    model = MODEL.model_copy(update={"epochs": 10})
+    assert learning_rate(epoch, params=params, model_params=model) == pytest.approx(expected)
+
+
+def test_flips_show_all_eight_positions_and_nothing_else() -> None:
+    image = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3)
+    positions = {np.rot90(turned, turns).tobytes() for turned in (image, image[::-1]) for turns in range(4)}
+    shown = flip_and_turn(np.stack([image] * 200), draws=np.random.default_rng(0))
+    assert {view.tobytes() for view in shown} == positions
+
+
+def test_oblong_images_keep_their_shape() -> None:
+    image = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
+    shown = flip_and_turn(np.stack([image] * 50), draws=np.random.default_rng(0))
+    assert {view.tobytes() for view in shown} == {
+        image[::rows, ::columns].tobytes() for rows in (1, -1) for columns in (1, -1)
+    }
+
+
+def test_best_epoch_is_the_first_of_equals() -> None:
+    assert best_epoch(pd.DataFrame({"epoch": [0, 1, 2], "val_loss": [0.5, 0.3, 0.3]})) == 1
+
+
+def test_class_weights_make_rare_classes_count_as_much(tmp_path: Path) -> None:
+    rare = discs(20, seed=1)
+    keep = np.r_[np.flatnonzero(rare.labels == 0), np.flatnonzero(rare.labels == 1)[:2]]
+    losses = []
+    for weighted in (False, True):
+        keras.utils.set_random_seed(3)
+        trained = train(
+            Examples(rare.images[keep], rare.labels[keep]),
+            discs(8, seed=2),
+            classes=2,
+            model_name="compact_cnn",
+            model_params=MODEL.model_copy(update={"epochs": 2, "dropout": 0.0}),
+            train_params=TRAIN.model_copy(update={"class_weights": weighted, "flips": False}),
+            pretrained=None,
+            checkpoint=tmp_path / f"{weighted}.npz",
+            seed=3,
+        )
+        losses.append(trained.history["val_loss"].iloc[-1])
+    assert losses[1] < losses[0]

@@ -1,0 +1,1 @@
+"""White blood cells classified from blood-smear photographs."""

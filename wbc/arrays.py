@@ -1,0 +1,45 @@
+"""Large image arrays: .npy files that are written image by image and read memory-mapped."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from wbc.files import written_aside
+
+Image = NDArray[np.uint8]
+
+
+@contextmanager
+def image_writer(path: Path, *, shape: tuple[int, int, int]) -> Iterator[Callable[[Image], None]]:
+    """Yield a function that appends one uint8 image of ``shape`` to the .npy file at ``path``.
+
+    The file holds (images, height, width, channels) and appears when the block ends well. numpy pads a header so
+    that the first axis can grow in place; memory therefore does not grow with the number of images.
+    Raises ValueError for an image of another shape or dtype.
+    """
+    count = 0
+    with written_aside(path) as aside, aside.open("wb") as file:
+
+        def write_header() -> None:
+            npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)})
+
+        def append(image: Image) -> None:
+            nonlocal count
+            if image.shape != shape or image.dtype != np.uint8:
+                raise ValueError(f"{path}: expected uint8 {shape}, got {image.dtype} {image.shape}")
+            file.write(np.ascontiguousarray(image).data)
+            count += 1
+
+        write_header()
+        yield append
+        file.seek(0)
+        write_header()
+
+
+def read_images(path: Path) -> Image:
+    """Return the images at ``path`` (images, height, width, channels), uint8, memory-mapped and read-only."""
+    return np.load(path, mmap_mode="r")

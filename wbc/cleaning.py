@@ -1,0 +1,184 @@
+"""Decides which labelled photographs are usable, each reject with its reason, and cuts the cells out of the others."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wbc.arrays import image_writer
+from wbc.cells import Examined, examine
+from wbc.draws import generator
+from wbc.manifest import MANIFEST, check_table
+from wbc.parallel import map_parallel
+from wbc.params.clean import CleanParams
+from wbc.voc import Box, read_boxes
+
+CELL = "WBC"  # the name of a white cell's box
+REASONS = {
+    "missing_file": "the label names a photograph that is not there",
+    "unlabelled": "the photograph has no class",
+    "multi_cell": "the label names more than one cell",
+    "excluded_class": "the class is excluded by clean.exclude",
+    "unreadable": "the photograph or its annotation cannot be decoded",
+    "more_boxes_than_labels": "more white cells are annotated than labelled",
+    "exact_duplicate": "the file is byte for byte the one named in `detail`",
+    "thinned": "drawn by clean.thin",
+}
+
+
+def parse_category(category: str) -> tuple[str, ...]:
+    """Return the class names of a category as given: «Neutrophil ,eosinophil» is (NEUTROPHIL, EOSINOPHIL)."""
+    return tuple(name for part in category.split(",") if (name := " ".join(part.split()).upper()))
+
+
+def clean(
+    records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Write the usable images to ``cells`` and return (manifest, dropped).
+
+    ``records`` has the columns of wbc.voc.RECORD_COLUMNS, with files relative to ``raw``. The manifest's row i
+    describes image i of ``cells``; ``dropped`` has the columns id, category, reason (a key of REASONS), detail.
+    Every record is in exactly one of the two. Raises ValueError when nothing is usable, or when ``thin`` names a
+    class without images.
+    """
+    records = records.sort_values("id", kind="stable", ignore_index=True)
+    boxes, broken = _read_annotations(records, raw=raw)
+    rejects = _reject_by_label(records, boxes=boxes, broken=broken, exclude=params.exclude)
+    rejects |= _reject_duplicates(_without(records, rejects), raw=raw)
+    rejects |= _reject_thinned(_without(records, rejects), thin=params.thin, seed=seed)
+
+    candidates = _without(records, rejects)
+    files = [raw / file for file in candidates["file"]]
+    examined = map_parallel(partial(examine, params=params), files, description="clean")
+    rows = []
+    with image_writer(cells, shape=(*params.size, 3)) as append:
+        for (index, record), result in zip(candidates.iterrows(), examined, strict=True):
+            if result is None:
+                rejects[index] = ("unreadable", record["file"])
+                continue
+            append(result.image)
+            rows.append(_manifest_row(record, result=result, boxes=boxes[index]))
+        if not rows:
+            counts = Counter(reason for reason, _ in rejects.values())
+            raise ValueError(f"{raw}: none of {len(records)} photographs is usable: {dict(counts)}")
+
+    manifest = check_table(pd.DataFrame(rows, columns=list(MANIFEST.columns)), MANIFEST, where="the manifest")
+    dropped = records.loc[sorted(rejects), ["id", "category"]].reset_index(drop=True)
+    dropped["reason"] = [rejects[index][0] for index in sorted(rejects)]
+    dropped["detail"] = [rejects[index][1] for index in sorted(rejects)]
+    assert len(records) == len(manifest) + len(dropped), "a record was lost or counted twice"
+    return manifest, dropped
+
+
+Rejects = dict[Any, tuple[str, str]]  # row of records: (reason, detail)
+
+
+def _without(records: pd.DataFrame, rejects: Rejects) -> pd.DataFrame:
+    return records.drop(index=list(rejects))
+
+
+def _read_annotations(records: pd.DataFrame, *, raw: Path) -> tuple[dict[Any, list[Box]], dict[Any, str]]:
+    """Return the white cells annotated in each record, and what is wrong with the annotations that do not parse."""
+    boxes, broken = {}, {}
+    for index, annotation in records["annotation"].items():
+        try:
+            found = read_boxes(raw / annotation) if annotation else []
+        except ValueError as error:
+            found, broken[index] = [], str(error)
+        boxes[index] = [box for box in found if box.name == CELL]
+    return boxes, broken
+
+
+def _reject_by_label(
+    records: pd.DataFrame, *, boxes: Mapping[Any, Sequence[Box]], broken: Mapping[Any, str], exclude: Sequence[str]
+) -> Rejects:
+    """Return the records that their label rules out, each with the first reason that applies."""
+    rejects: Rejects = {}
+    for index, record in records.iterrows():
+        labels = parse_category(record["category"])
+        if not record["file"]:
+            rejects[index] = ("missing_file", "")
+        elif not labels:
+            rejects[index] = ("unlabelled", "")
+        elif len(labels) > 1:
+            rejects[index] = ("multi_cell", f"{len(labels)} cells")
+        elif labels[0] in exclude:
+            rejects[index] = ("excluded_class", labels[0])
+        elif index in broken:
+            rejects[index] = ("unreadable", broken[index])
+        elif len(boxes[index]) > len(labels):
+            rejects[index] = ("more_boxes_than_labels", f"{len(boxes[index])} boxes")
+    return rejects
+
+
+def _reject_duplicates(records: pd.DataFrame, *, raw: Path) -> Rejects:
+    """Return the records whose file holds the same bytes as that of an earlier one."""
+    digests = records["file"].map(lambda file: hashlib.sha256((raw / file).read_bytes()).hexdigest())
+    first = records.groupby(digests)["id"].transform("first") if len(records) else records["id"]
+    repeated = digests.duplicated()
+    return {index: ("exact_duplicate", first[index]) for index in records.index[repeated]}
+
+
+def _reject_thinned(records: pd.DataFrame, *, thin: Mapping[str, float], seed: int) -> Rejects:
+    """Return a random share of the records of each class in ``thin``. Raises ValueError for a class without records."""
+    labels = records["category"].map(lambda category: parse_category(category)[0])
+    rejects: Rejects = {}
+    for name, share in thin.items():
+        members = records[labels == name]
+        if members.empty:
+            raise ValueError(f"clean.thin names {name}, but there are only {', '.join(sorted(set(labels)))}")
+        draws = members["id"].map(lambda identifier: generator(seed, "thin", identifier).random())
+        for index in draws.nsmallest(round(share * len(members))).index:
+            rejects[index] = ("thinned", f"{share:g} of {name}")
+    return rejects
+
+
+def _manifest_row(record: pd.Series, *, result: Examined, boxes: Sequence[Box]) -> dict[str, Any]:
+    nucleus, box = result.nucleus, boxes[0] if boxes else None
+    return {
+        "id": record["id"],
+        "label": parse_category(record["category"])[0],
+        "group": record["id"],
+        "file": record["file"],
+        "width": result.width,
+        "height": result.height,
+        "nucleus_x": nucleus.x if nucleus else np.nan,
+        "nucleus_y": nucleus.y if nucleus else np.nan,
+        "nucleus_area": nucleus.area if nucleus else 0,
+        "boxes": len(boxes),
+        "box_left": box.left if box else np.nan,
+        "box_top": box.top if box else np.nan,
+        "box_right": box.right if box else np.nan,
+        "box_bottom": box.bottom if box else np.nan,
+    }
+
+
+def summarise(manifest: pd.DataFrame, dropped: pd.DataFrame) -> dict[str, Any]:
+    """Return the counts of a cleaning and how often the nucleus found lies inside the annotated box."""
+    boxed = manifest[manifest["boxes"] == 1]
+    inside = boxed["nucleus_x"].between(boxed["box_left"], boxed["box_right"]) & boxed["nucleus_y"].between(
+        boxed["box_top"], boxed["box_bottom"]
+    )
+    reasons = dropped["reason"].value_counts()
+    present = dropped.loc[dropped["reason"] != "missing_file", "category"].map(parse_category)
+    labelled = Counter(manifest["label"]) + Counter(labels[0] for labels in present if len(labels) == 1)
+    return {
+        "records": len(manifest) + len(dropped),
+        "kept": len(manifest),
+        "dropped": len(dropped),
+        "labelled": dict(sorted(labelled.items())),  # photographs of one cell, before anything else is dropped
+        "classes": {name: int(count) for name, count in manifest["label"].value_counts().sort_index().items()},
+        "reasons": {reason: int(reasons.get(reason, 0)) for reason in REASONS},
+        "fewer_boxes_than_labels": int((manifest["boxes"] == 0).sum()),
+        "nucleus_not_found": int(manifest["nucleus_x"].isna().sum()),
+        "located": {
+            "boxed": len(boxed),
+            "inside": int(inside.sum()),
+            "rate": float(inside.mean()) if len(boxed) else None,
+        },
+    }

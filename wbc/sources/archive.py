@@ -1,0 +1,116 @@
+"""Unpacks a downloaded archive that nobody vouches for: safe members only, listed files only, each verified."""
+
+import hashlib
+import lzma
+import tarfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PureWindowsPath
+from typing import NamedTuple, Self
+
+from pooch import file_hash
+from tqdm import tqdm
+
+from wbc.files import written_aside
+
+MEBIBYTE = 2**20
+LARGEST = 64 * MEBIBYTE
+
+
+class ArchiveError(ValueError):
+    """An archive is unsafe, damaged or incomplete; the message says which member is to blame."""
+
+
+class Member(NamedTuple):
+    """What the safety check needs to know of an archive's member; ``plain`` means a regular file or a folder."""
+
+    name: str
+    size: int
+    plain: bool
+
+
+def check_members(
+    members: Iterable[Member],
+    *,
+    largest: int = LARGEST,
+    total: int = 4096 * MEBIBYTE,
+    count: int = 50_000,
+) -> None:
+    """Raise ArchiveError when a member could write outside its folder, is no plain file or breaks a bound.
+
+    ``largest`` and ``total`` are bytes after decompression. Members are taken one by one: nothing behind the
+    first bad one is decompressed.
+    """
+    sum_of_sizes = 0
+    for number, member in enumerate(members, start=1):
+        sum_of_sizes += member.size
+        path = PureWindowsPath(member.name)  # splits at both slashes and knows drives
+        if path.anchor or ".." in path.parts:
+            raise ArchiveError(f"the member {member.name!r} leads out of the folder")
+        if not member.plain:
+            raise ArchiveError(f"the member {member.name!r} is a link or a device")
+        if member.size > largest or sum_of_sizes > total:
+            raise ArchiveError(f"the member {member.name!r} of {member.size} bytes makes the archive too large")
+        if number > count:
+            raise ArchiveError(f"there are more than {count} members")
+
+
+class _BoundedHeader(tarfile.TarInfo):
+    """A tar header whose size is checked at once: tarfile reads a long name or a pax record into memory whole."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        header = super().frombuf(buf, encoding, errors)
+        check_members([Member(header.name, header.size, plain=True)])
+        return header
+
+
+def read_tar(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each file of a tar, compressed or not, once all its members are found safe.
+
+    Raises ArchiveError.
+    """
+    try:
+        with tarfile.open(archive, tarinfo=_BoundedHeader) as tar:
+            check_members(Member(member.name, member.size, member.isreg() or member.isdir()) for member in tar)
+            for member in tqdm(tar.getmembers(), desc=archive.name, unit="file", disable=None):
+                if content := tar.extractfile(member):
+                    yield member.name, content.read()
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, RecursionError) as error:
+        raise ArchiveError(f"{archive.name} is damaged: {error}") from error
+
+
+def unverified(folder: Path, checksums: Mapping[str, str]) -> list[str]:
+    """Return the names in ``checksums`` (path below ``folder`` to SHA-256) that are absent or have other bytes."""
+    return [
+        name
+        for name, sha256 in checksums.items()
+        if not (folder / name).is_file() or file_hash(folder / name) != sha256
+    ]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write ``content`` aside, then rename it to ``path``."""
+    with written_aside(path) as aside:
+        aside.write_bytes(content)
+
+
+def extract_verified(
+    archive: Path, destination: Path, *, checksums: Mapping[str, str], rename: Callable[[str], str]
+) -> None:
+    """Bring every file in ``checksums`` (path below ``destination`` to SHA-256) out of the tar ``archive``.
+
+    ``rename`` turns a member's name into that path; members that are not listed are left out. A file that is in
+    place already is not written again; permissions are the process's own, not the archive's.
+    Raises ArchiveError, for an unsafe archive before anything is written.
+    """
+    wanted = set(unverified(destination, checksums))
+    for member, content in read_tar(archive):
+        name = rename(member)
+        if name in wanted and hashlib.sha256(content).hexdigest() == checksums[name]:
+            write_whole(destination / name, content)
+            wanted.remove(name)
+    if wanted:
+        raise ArchiveError(
+            f"{len(wanted)} of {len(checksums)} files are missing or differ from their checksum, first {min(wanted)}"
+        )

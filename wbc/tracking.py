@@ -1,0 +1,266 @@
+"""Shows in MLflow what the stages' files say, so that what is missing there can be published later from the same files.
+
+Runs are found by content: they carry the MD5 of what a stage read and wrote, as DVC computes it.
+"""
+
+import csv
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import mlflow
+import numpy as np
+from dvc.dependency.param import ParamsDependency
+from dvc.output import Output
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+from dvc.utils.flatten import flatten
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.models import ModelSignature
+from mlflow.store.db.db_types import DATABASE_ENGINES
+from mlflow.types import Schema, TensorSpec
+from sqlalchemy import create_engine
+
+from wbc.root import project_root
+
+MODEL = "models/model.keras"
+MODEL_STAGES = ("train", "evaluate")  # they share one run for each model, the row that people sort
+BATCH = 100  # as many parameters or tags as MLflow takes in one call
+
+
+class UnknownStageError(ValueError):
+    """The message names the stages that there are."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one execution of a stage read and wrote: MD5 by path, and the parameters of it and of the stages before."""
+
+    stage: str
+    outs: dict[str, str]
+    dependencies: dict[str, str]
+    inputs: dict[str, str]  # those dependencies that other stages made
+    params: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """One MD5 of all paths and contents."""
+        return hashlib.md5(json.dumps([self.stage, self.outs, self.dependencies]).encode()).hexdigest()
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The tag and the value by which the run is found: the model's MD5, or the fingerprint of a data stage."""
+        if self.stage in MODEL_STAGES:
+            return f"out.{MODEL}", (self.outs | self.dependencies)[MODEL]
+        return "fingerprint", self.fingerprint
+
+
+def tracking_uri() -> str:
+    """Return MLFLOW_TRACKING_URI if set, else the database in the main workspace."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
+
+
+def publish(name: str | None = None) -> Iterator[tuple[str, str]]:
+    """Complete the run of the stage ``name``, or of every stage, in MLflow; yield each stage and what became of it.
+
+    The stage whose command is running (DVC_STAGE) is read from its files, because dvc.lock is written after the
+    command. Others are read from dvc.lock and left out when their files differ from it. ``evaluate`` completes the
+    run of ``train`` first. Raises UnknownStageError, and MLflow's errors as they come.
+    """
+    with Repo() as repo:
+        stages = {stage.name: stage for stage in repo.index.stages if isinstance(stage, PipelineStage)}
+        stages.pop("check", None)  # makes nothing to look at, and its parameters are the whole file
+        if name is not None and name not in stages:
+            raise UnknownStageError(f"no stage {name!r} to publish: there are {', '.join(stages)}")
+        producers = {out.def_path: out for stage in stages.values() for out in stage.outs}
+        client = _connect()
+        for stage in stages if name is None else MODEL_STAGES if name == "evaluate" else [name]:
+            running = stage == os.environ.get("DVC_STAGE")
+            if running or all(out.exists and not out.changed_checksum() for out in stages[stage].outs):
+                record = _read_record(stages[stage], producers=producers, from_files=running)
+                yield stage, _complete(client, record, folder=Path(repo.root_dir))
+            else:
+                yield stage, "left out, its files are not those of dvc.lock: run `dvc repro` or `dvc checkout`"
+
+
+def _read_record(stage: PipelineStage, *, producers: Mapping[str, Output], from_files: bool) -> Record:
+    """Read a stage's hashes and parameters from the working directory or from dvc.lock; ``producers``: outs by path.
+
+    The stages that made the inputs add their parameters, unless they have made something else since.
+    """
+
+    def value(item: Output) -> Any:
+        return (item.get_hash() if from_files else item.hash_info).value
+
+    files = {item.def_path: value(item) for item in stage.deps if not isinstance(item, ParamsDependency)}
+    inputs = {path: md5 for path, md5 in files.items() if path in producers}
+    params: dict[str, Any] = {}
+    for maker in {producers[path].stage for path, md5 in inputs.items() if producers[path].hash_info.value == md5}:
+        params |= _read_record(maker, producers=producers, from_files=False).params
+    for item in stage.deps:
+        if isinstance(item, ParamsDependency):
+            params |= flatten(value(item))
+    outs = {out.def_path: value(out) for out in stage.outs}
+    return Record(stage=stage.name, outs=outs, dependencies=files, inputs=inputs, params=params)
+
+
+def _connect() -> MlflowClient:
+    """Return a client that gives up within seconds where MLflow by itself would try for minutes."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # s
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri(tracking_uri())
+    with _one_at_a_time():
+        if urlsplit(tracking_uri()).scheme.partition("+")[0] in DATABASE_ENGINES:
+            create_engine(tracking_uri()).connect().close()
+        return MlflowClient()
+
+
+def _one_at_a_time() -> FileLock:
+    """Return the lock for what fails when two processes do it at once: to set up a database, to add a model's run."""
+    return FileLock(project_root() / "mlflow.db.lock")
+
+
+def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
+    """Add what the run of ``record`` lacks, from the files below ``folder``; return what was done, for people."""
+    timing = _read_timing(record, folder=folder)
+    start = round(1000 * timing.pop("started", time.time()))  # ms
+    run = _find_or_create(client, record, start=start)
+    if run is None:
+        return "left out, no run has its model: publish `train` first"
+    run_id, published = run.info.run_id, f"published.{record.stage}"
+    if run.data.tags.get(published) == record.fingerprint:
+        return f"up to date in run {run.info.run_name}"
+
+    numbers, texts = _read_metrics(record, folder=folder)
+    numbers |= {f"{record.stage}_{key}": value for key, value in timing.items()}
+    history: list[Metric] = []
+    if record.stage == "train":
+        history, best = _read_history(folder, best_epoch=int(numbers["best_epoch"]), timestamp=run.info.start_time)
+        numbers |= best
+    now = round(1000 * time.time())  # a later value is the one that MLflow shows
+    metrics = [Metric(key, value, now, 0) for key, value in numbers.items() if run.data.metrics.get(key) != value]
+    block = f"models.{record.params.get('model')}."  # named alike for all models, so that they share columns
+    params = {key.replace(block, "model."): value for key, value in record.params.items()}
+    tags = {f"out.{path}": md5 for path, md5 in record.outs.items()}
+    tags |= {f"dep.{path}": md5 for path, md5 in record.dependencies.items()} | texts
+    entities: dict[str, list[Any]] = {
+        "metrics": history + metrics,
+        "params": [Param(key, _text(value)) for key, value in params.items() if key not in run.data.params],
+        "tags": [RunTag(_valid(key), value) for key, value in tags.items()],
+    }
+    for kind, items in entities.items():
+        for first in range(0, len(items), BATCH):
+            batch: dict[str, Any] = {kind: items[first : first + BATCH]}
+            client.log_batch(run_id, **batch)
+    inputs = {path: md5 for path, md5 in record.inputs.items() if path != MODEL}
+    client.log_inputs(run_id, [_dataset(folder / path, name=path, md5=md5) for path, md5 in inputs.items()])
+    for path in record.outs:
+        if path.startswith("metrics/") and path.endswith((".json", ".csv")):
+            client.log_artifact(run_id, str(folder / path), "metrics")
+    for figure in sorted((folder / "metrics" / "figures" / record.stage).glob("*.png")):
+        client.log_artifact(run_id, str(figure), "figures")
+    if record.stage == "train" and not (run.outputs and run.outputs.model_outputs):
+        _log_model(folder / MODEL, run_id=run_id)
+    end = run.info.end_time or start + round(1000 * timing.get("seconds", 0))
+    client.set_terminated(run_id, end_time=end)
+    client.set_tag(run_id, published, record.fingerprint)  # last: a run without it is not complete
+    return f"published in run {run.info.run_name}"
+
+
+def _find_or_create(client: MlflowClient, record: Record, *, start: int) -> Run | None:
+    """Return the run of ``record``, begun at ``start`` (ms) if new; None for an evaluation of a model without a run."""
+    key, value = record.identity
+    with _one_at_a_time():
+        experiment = _find_or_create_experiment(client, "wbc" if record.stage in MODEL_STAGES else "wbc-data")
+        found = client.search_runs([experiment], f"tags.`{key}` = '{value}'", max_results=1)
+        if found or record.stage == "evaluate":
+            return found[0] if found else None
+        git = subprocess.run(["git", "rev-parse", "--quiet", "--verify", "HEAD"], capture_output=True, text=True)
+        tags = {key: value, "stage": record.stage, "git_commit": git.stdout.strip()}
+        if trial := os.environ.get("DVC_EXP_NAME"):
+            tags["DVC_EXP_NAME"] = trial
+        run_name = f"{record.params['model'] if record.stage == 'train' else record.stage}-{value[:7]}"
+        return client.create_run(experiment, start_time=start, tags=tags, run_name=run_name)
+
+
+def _find_or_create_experiment(client: MlflowClient, name: str) -> str:
+    """Return the id of the experiment ``name``."""
+    if experiment := client.get_experiment_by_name(name):
+        return experiment.experiment_id
+    # A server keeps artifacts itself; else they would go to the working directory, which may be a throw-away clone.
+    artifacts = None if tracking_uri().startswith("http") else (project_root() / "mlartifacts").as_uri()
+    return client.create_experiment(name, artifact_location=artifacts)
+
+
+def _read_timing(record: Record, *, folder: Path) -> dict[str, float]:
+    """Return what the stage wrote of its own speed; nothing when the outs are of another execution."""
+    path = folder / "metrics" / ".timing" / f"{record.stage}.json"
+    if not path.exists():
+        return {}
+    timing = json.loads(path.read_text())
+    margin = 2  # s, the coarsest clock of a file system
+    since, until = timing["started"] - margin, timing["started"] + timing["seconds"] + margin
+    return timing if all(since <= (folder / out).stat().st_mtime <= until for out in record.outs) else {}
+
+
+def _read_metrics(record: Record, *, folder: Path) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the numbers and the texts of a stage's metrics file under their names in MLflow."""
+    file, prefix = ("evaluation", "test_") if record.stage == "evaluate" else (record.stage, "")
+    path = folder / "metrics" / f"{file}.json"
+    content = flatten(json.loads(path.read_text())) if path.exists() else {}
+    known = {_valid(prefix + key): value for key, value in content.items() if value is not None}
+    numbers = {key: float(value) for key, value in known.items() if isinstance(value, int | float)}
+    return numbers, {key: _text(value) for key, value in known.items() if key not in numbers}
+
+
+def _read_history(folder: Path, *, best_epoch: int, timestamp: int) -> tuple[list[Metric], dict[str, float]]:
+    """Return one point per epoch and metric, and as ``best_*`` the values at the epoch that was kept.
+
+    All points bear ``timestamp`` (ms): what was logged before an interruption is then not logged twice.
+    """
+    with (folder / "metrics" / "history.csv").open() as file:
+        epochs = {int(row.pop("epoch")): row for row in csv.DictReader(file)}
+    points = [Metric(name, float(row[name]), timestamp, epoch) for epoch, row in epochs.items() for name in row]
+    best = {f"best_{name}": float(value) for name, value in epochs[best_epoch].items() if name != "learning_rate"}
+    return points, best
+
+
+def _log_model(path: Path, *, run_id: str) -> None:
+    """Log the Keras model at ``path`` with its signature, so that MLflow can load and serve it."""
+    import keras  # here, because TensorFlow takes seconds to start and no other stage needs it
+    import mlflow.tensorflow
+
+    model = keras.saving.load_model(path, compile=False)
+    inputs, outputs = (
+        Schema([TensorSpec(np.dtype(tensor.dtype), (-1, *tensor.shape[1:])) for tensor in tensors])
+        for tensors in (model.inputs, model.outputs)
+    )
+    versions = [f"{name}=={importlib.metadata.version(name)}" for name in ("keras", "numpy", "tensorflow")]
+    signature = ModelSignature(inputs, outputs)
+    with mlflow.start_run(run_id=run_id):  # without requirements given, MLflow infers them for 10 s
+        mlflow.tensorflow.log_model(model, name="model", signature=signature, pip_requirements=versions)
+
+
+def _dataset(path: Path, *, name: str, md5: str) -> DatasetInput:
+    dataset = Dataset(name=name, digest=md5, source_type="local", source=json.dumps({"uri": str(path)}))
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "input")])
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _valid(name: str) -> str:
+    """Return ``name`` without the characters that MLflow refuses in names."""
+    return re.sub(r"[^\w\-. /:]", "_", name)

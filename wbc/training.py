@@ -1,0 +1,247 @@
+"""Trains a classifier epoch by epoch, so that a killed training goes on from its last whole epoch to the same bytes."""
+
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from wbc.arrays import Image
+from wbc.checkpoints import Arrays, load_checkpoint, save_checkpoint
+from wbc.draws import generator
+from wbc.models.registry import BUILDERS
+from wbc.params.models import ModelParams
+from wbc.params.train import TrainParams
+
+HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
+
+_OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "nadam": keras.optimizers.Nadam,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": keras.optimizers.SGD,
+}
+
+
+class Examples(NamedTuple):
+    """uint8 images (images, height, width, 3), perhaps memory-mapped, and the class index of each (images,)."""
+
+    images: Image
+    labels: NDArray[np.integer]
+
+
+class Trained(NamedTuple):
+    """The model at its best epoch, one row of HISTORY for each epoch, and what the clock said."""
+
+    model: keras.Model
+    history: pd.DataFrame
+    best_epoch: int
+    resumed_epochs: int
+    images_per_second: float
+
+
+def train(
+    training: Examples,
+    validation: Examples,
+    *,
+    classes: int,
+    model_name: str,
+    model_params: ModelParams,
+    train_params: TrainParams,
+    pretrained: Path | None,
+    checkpoint: Path,
+    seed: int,
+) -> Trained:
+    """Train ``model_name`` and return it with the weights of the epoch of the lowest validation loss.
+
+    Adam or its like on cross-entropy with smoothed labels; linear warm-up, then half a cosine (Loshchilov & Hutter
+    2017). After each epoch everything that the next one needs is written to ``checkpoint``; a file found there is
+    continued. The order of the images and their flips depend on (seed, epoch) only.
+    """
+    with _strategy().scope():
+        model = BUILDERS[model_name](
+            image_shape=training.images.shape[1:], classes=classes, params=model_params, pretrained=pretrained
+        )
+        _compile(model, params=model_params, label_smoothing=train_params.label_smoothing)
+    weights = _class_weights(training.labels, classes=classes) if train_params.class_weights else None
+    history, best = _restore(model, checkpoint)
+    resumed = len(history)
+    if resumed:
+        print(f"goes on after {resumed} of {model_params.epochs} epochs", file=sys.stderr)
+
+    started = time.perf_counter()
+    for epoch in range(resumed, model_params.epochs):
+        if _is_over(history, patience=train_params.patience):
+            break
+        rate = learning_rate(epoch, params=train_params, model_params=model_params)
+        model.optimizer.learning_rate = rate
+        fitted = _fit_epoch(
+            model,
+            training,
+            epoch=epoch,
+            params=model_params,
+            flips=train_params.flips,
+            class_weights=weights,
+            seed=seed,
+        )
+        checked = _validate(model, validation, batch_size=model_params.batch_size, classes=classes)
+        row = [epoch, fitted["loss"], fitted["accuracy"], checked["loss"], checked["accuracy"], rate]
+        history = pd.concat([history, pd.DataFrame([row], columns=HISTORY)], ignore_index=True)
+        if best_epoch(history) == epoch:
+            best = model.get_weights()
+        save_checkpoint(checkpoint, _state(model, history=history, best=best))
+        _report(row, epochs=model_params.epochs)
+    seconds = time.perf_counter() - started
+
+    model.set_weights(best)
+    seen = (len(history) - resumed) * len(training.labels)
+    return Trained(model, history.astype({"epoch": int}), best_epoch(history), resumed, seen / seconds)
+
+
+def describe(trained: Trained) -> dict[str, Any]:
+    """Return what is worth keeping of a training, without anything that differs from run to run."""
+    best = trained.history[trained.history["epoch"] == trained.best_epoch].iloc[0].to_dict()
+    return {
+        "epochs": len(trained.history),
+        "best_epoch": trained.best_epoch,
+        "validation_loss": float(best["val_loss"]),
+        "validation_accuracy": float(best["val_accuracy"]),
+        "parameters": trained.model.count_params(),
+        "trainable_parameters": sum(math.prod(weight.shape) for weight in trained.model.trainable_weights),
+    }
+
+
+def best_epoch(history: pd.DataFrame) -> int:
+    """Return the first epoch with the lowest validation loss."""
+    return int(history["epoch"].iloc[int(history["val_loss"].argmin())])
+
+
+def learning_rate(epoch: int, *, params: TrainParams, model_params: ModelParams) -> float:
+    """Return the learning rate of an epoch, counted from 0: a linear rise, then the schedule."""
+    if epoch < params.warm_up:
+        return model_params.learning_rate * (epoch + 1) / (params.warm_up + 1)
+    if params.schedule == "constant":
+        return model_params.learning_rate
+    progress = (epoch - params.warm_up) / max(model_params.epochs - params.warm_up, 1)
+    return model_params.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+
+
+def flip_and_turn(images: Image, *, draws: np.random.Generator) -> Image:
+    """Return each image in one of the eight positions that flips and quarter turns give; oblongs are only flipped."""
+    flips = draws.integers(2, size=(len(images), 3)).astype(bool)
+    square = images.shape[1] == images.shape[2]
+    turned = images.copy()
+    for image, (left_right, up_down, transposed) in zip(turned, flips, strict=True):
+        view = image[:: -1 if up_down else 1, :: -1 if left_right else 1]
+        image[...] = view.transpose(1, 0, 2).copy() if square and transposed else view.copy()
+    return turned
+
+
+def _strategy() -> tf.distribute.Strategy:
+    """Return the strategy that the model is built in: all graphics cards where there are several, else the default."""
+    several = len(tf.config.list_physical_devices("GPU")) > 1
+    return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
+
+
+def _compile(model: keras.Model, *, params: ModelParams, label_smoothing: float) -> None:
+    model.compile(
+        optimizer=_OPTIMIZERS[params.optimizer](params.learning_rate),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=False,  # compiling takes longer than it saves on a processor
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def _class_weights(labels: NDArray[np.integer], *, classes: int) -> dict[int, float]:
+    """Return the weight of each class so that every class weighs the same and the mean over images is 1."""
+    counts = np.bincount(labels, minlength=classes)
+    return {index: len(labels) / (classes * max(int(count), 1)) for index, count in enumerate(counts)}
+
+
+def _fit_epoch(
+    model: keras.Model,
+    examples: Examples,
+    *,
+    epoch: int,
+    params: ModelParams,
+    flips: bool,
+    class_weights: dict[int, float] | None,
+    seed: int,
+) -> dict[str, float]:
+    """Show every image once, in the order of (seed, epoch), and return the mean loss and accuracy."""
+    order = generator(seed, "order", epoch).permutation(len(examples.labels))
+    draws = generator(seed, "flips", epoch)
+    batches = _batches(examples, order=order, size=params.batch_size, classes=model.output_shape[-1])
+    total: Counter[str] = Counter()
+    description = f"epoch {epoch + 1}/{params.epochs}"
+    with tqdm(total=len(order), desc=description, unit="image", leave=False, disable=None) as bar:
+        for images, targets in batches:
+            shown = flip_and_turn(images, draws=draws) if flips else images
+            logs = model.train_on_batch(shown, targets, class_weight=class_weights, return_dict=True)
+            total.update({name: len(images) * float(value) for name, value in logs.items()})
+            bar.update(len(images))
+            bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
+    return {name: value / len(order) for name, value in total.items()}
+
+
+def _validate(model: keras.Model, examples: Examples, *, batch_size: int, classes: int) -> dict[str, float]:
+    """Return the mean loss and accuracy over ``examples``."""
+    total: Counter[str] = Counter()
+    order = np.arange(len(examples.labels))
+    for images, targets in _batches(examples, order=order, size=batch_size, classes=classes):
+        logs = model.test_on_batch(images, targets, return_dict=True)
+        total.update({name: len(images) * float(value) for name, value in logs.items()})
+    return {name: value / len(order) for name, value in total.items()}
+
+
+def _batches(
+    examples: Examples, *, order: NDArray[np.int64], size: int, classes: int
+) -> Iterator[tuple[Image, NDArray[np.float32]]]:
+    """Yield images (batch, height, width, 3) and one-hot labels (batch, classes) in ``order``."""
+    one_hot = np.eye(classes, dtype=np.float32)
+    for start in range(0, len(order), size):
+        chosen = order[start : start + size]
+        yield np.asarray(examples.images[chosen]), one_hot[examples.labels[chosen]]
+
+
+def _is_over(history: pd.DataFrame, *, patience: int | None) -> bool:
+    return patience is not None and len(history) > 0 and len(history) - 1 - best_epoch(history) >= patience
+
+
+def _state(model: keras.Model, *, history: pd.DataFrame, best: list[np.ndarray]) -> Arrays:
+    """Return all that the next epoch depends on: weights, states of dropout, optimizer, history, best weights."""
+    variables = [np.asarray(variable) for variable in [*model.variables, *model.optimizer.variables]]
+    arrays = {f"variable.{index}": value for index, value in enumerate(variables)}
+    arrays |= {f"best.{index}": value for index, value in enumerate(best)}
+    return arrays | {"history": history.to_numpy(dtype=np.float64)}
+
+
+def _restore(model: keras.Model, checkpoint: Path) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """Bring ``model`` to the state at ``checkpoint`` and return its history and best weights; empty without one."""
+    arrays = load_checkpoint(checkpoint)
+    if arrays is None:
+        return pd.DataFrame(columns=HISTORY, dtype=np.float64), model.get_weights()
+    for index, variable in enumerate([*model.variables, *model.optimizer.variables]):
+        variable.assign(arrays[f"variable.{index}"])
+    best = [arrays[f"best.{index}"] for index in range(len(model.weights))]
+    return pd.DataFrame(arrays["history"], columns=HISTORY), best
+
+
+def _report(row: list[float], *, epochs: int) -> None:
+    epoch, loss, accuracy, val_loss, val_accuracy, rate = row
+    print(
+        f"epoch {epoch + 1:.0f}/{epochs}: loss {loss:.3f}, accuracy {accuracy:.3f}; "
+        f"validation loss {val_loss:.3f}, accuracy {val_accuracy:.3f}; learning rate {rate:.2g}",
+        file=sys.stderr,
+    )

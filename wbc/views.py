@@ -1,0 +1,55 @@
+"""Random views of an image. Workers import this module, so it stays free of pandas and scikit-learn."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from wbc.arrays import Image, read_images
+from wbc.draws import generator
+from wbc.params.augment import AugmentParams
+
+# Optical densities of haematoxylin, eosin and a residual in red, green and blue (Ruifrok & Johnston 2001).
+_STAINS = np.array([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105], [0.268, 0.570, 0.776]], dtype=np.float32)
+_STAINS /= np.linalg.norm(_STAINS, axis=1, keepdims=True)
+_UNMIX = np.linalg.inv(_STAINS)
+
+
+def render(task: tuple[str, int, int], *, cells: Path, params: AugmentParams, seed: int) -> Image:
+    """Return the image ``(id, copy, position)``: the original for copy 0, else its view."""
+    identifier, copy, position = task
+    image = np.asarray(read_images(cells)[position])
+    return image if copy == 0 else random_view(image, params=params, draws=generator(seed, "view", identifier, copy))
+
+
+def random_view(image: Image, *, params: AugmentParams, draws: np.random.Generator) -> Image:
+    """Return an RGB image (height, width, 3) as another photograph might show it: placed, lit and stained anew."""
+    placed = _place(image, params=params, draws=draws)
+    return _colour(placed, params=params, draws=draws)
+
+
+def _place(image: Image, *, params: AugmentParams, draws: np.random.Generator) -> Image:
+    """Rotate, shear, scale, flip and shift about the centre, with the image mirrored at its edges."""
+    height, width = image.shape[:2]
+    angle = np.deg2rad(draws.uniform(-params.rotation, params.rotation))
+    shear = draws.uniform(-params.shear, params.shear)
+    scale = draws.uniform(1 - params.scale, 1 + params.scale)
+    flips = draws.choice([-1.0, 1.0], size=2) if params.flips else np.ones(2)
+    shift = draws.uniform(-params.shift, params.shift, size=2) * (width, height)
+
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = scale * rotation @ np.array([[1.0, np.tan(shear)], [0.0, 1.0]]) @ np.diag(flips)
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    matrix = np.column_stack([linear, centre + shift - linear @ centre])
+    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _colour(image: Image, *, params: AugmentParams, draws: np.random.Generator) -> Image:
+    """Change the strength of the stains, the gain of each channel and the brightness."""
+    density = -np.log((image.astype(np.float32) + 1) / 256)
+    stains = np.append(draws.uniform(1 - params.stain, 1 + params.stain, size=2), 1.0).astype(np.float32)
+    restained = density.reshape(-1, 3) @ (_UNMIX @ (stains[:, None] * _STAINS))
+    pixels = 256 * np.exp(-restained.reshape(image.shape)) - 1
+    gain = draws.uniform(1 - params.colour, 1 + params.colour, size=3).astype(np.float32)
+    brightness = 255 * draws.uniform(-params.brightness, params.brightness)
+    return np.clip(np.rint(pixels * gain + brightness), 0, 255).astype(np.uint8)
