@@ -18,11 +18,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _main() -> None:
-    """Keep the commands' names, however few there are."""
-
-
 @app.command()
 def gate(
     evaluation: Annotated[Path, typer.Option(help="The metrics to judge.")] = Path("metrics/evaluation.json"),
