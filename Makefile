@@ -22,8 +22,8 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check "uv$$(sed -n 's/^uv\(==.*\)/\1/p' requirements.lock)"
-	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(VENV)/bin/python -r requirements.lock
-	$(VENV)/bin/uv pip install --quiet --no-deps --python $(VENV)/bin/python --editable .
+	$(VENV)/bin/uv pip install --quiet --system-certs --compile-bytecode --python $(VENV)/bin/python -r requirements.lock
+	$(VENV)/bin/uv pip install --quiet --system-certs --no-deps --python $(VENV)/bin/python --editable .
 	touch $@
 
 demo: setup  ## run the whole pipeline on drawn smears, as an experiment that leaves the work tree clean
