@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from wbc.files import write_csv, write_json
 from wbc.inference import load_model, predict
 from wbc.manifest import SPLIT, read_table
 from wbc.params.base import read_number
-from wbc.scores import evaluate, predictions_table
+from wbc.scores import count_confusion, evaluate, predictions_table
 from wbc.stage import run_stage
 
 FIGURES = Path("metrics/figures/evaluate")
@@ -34,16 +33,16 @@ def main() -> None:
     write_json(Path("metrics/evaluation.json"), scores)
     write_csv(Path("metrics/predictions.csv"), predictions)
     print(f"test part: {scores['images']} images, accuracy {scores['accuracy']:.3f}, macro F1 {scores['macro_f1']:.3f}")
-    draw_results(scores, predictions, images=cells[test.index], truth=truth, probabilities=probabilities)
+    draw_results(predictions, images=cells[test.index], truth=truth, probabilities=probabilities, classes=classes)
     draw_data(cells, labels=split["label"].tolist())
 
 
 def draw_results(
-    scores: dict[str, Any], predictions: pd.DataFrame, *, images: Image, truth: np.ndarray, probabilities: np.ndarray
+    predictions: pd.DataFrame, *, images: Image, truth: np.ndarray, probabilities: np.ndarray, classes: list[str]
 ) -> None:
     """Draw how the model learned and where it is right and wrong."""
-    classes = list(scores["confusion"])
-    figures.confusion_matrix(FIGURES / "confusion_matrix.png", counts=scores["confusion"], classes=classes)
+    counts = count_confusion(truth, probabilities, classes=classes)
+    figures.confusion_matrix(FIGURES / "confusion_matrix.png", counts=counts, classes=classes)
     figures.roc_curves(FIGURES / "roc_curves.png", truth=truth, probabilities=probabilities, classes=classes)
     figures.mistakes(
         FIGURES / "mistakes.png",

@@ -110,7 +110,9 @@ def test_a_view_depends_on_seed_id_and_copy_alone(cells: Path) -> None:
     fewer = views(images[images["id"].isin(["i08", "i02"])][::-1], copies=1)
     assert sorted(fewer) == [("i02", 0), ("i02", 1), ("i08", 0), ("i08", 1)]
     assert fewer.items() <= every.items()
-    other = views(images, seed=2)
+    np.save(cells, np.load(cells)[::-1])
+    assert views(images.assign(position=49 - images["position"])) == every
+    other = views(images.assign(position=49 - images["position"]), seed=2)
     assert {key for key in every if every[key] == other[key]} == {key for key in every if key[1] == 0}
 
 
@@ -159,13 +161,14 @@ def test_the_target_is_reached_where_copies_fall_short(cells: Path) -> None:
 
 
 def test_repetition_is_even(cells: Path) -> None:
-    table, pixels = run(training(A=11, B=4), cells, copies=0, balance="repeat")
+    images = training(A=29, B=10)
+    table, pixels = run(images, cells, copies=0, balance="repeat")
     repeated = table[table["kind"] == "repeat"]
-    assert repeated["label"].tolist() == ["B"] * 7
-    assert sorted(repeated["id"].value_counts()) == [1, 2, 2, 2]
-    originals = dict(zip(table["id"][:15], pixels[:15], strict=True))
+    assert repeated["label"].tolist() == ["B"] * 19
+    assert sorted(repeated["id"].value_counts()) == [1, *[2] * 9]
+    originals = dict(zip(table["id"][:39], pixels[:39], strict=True))
     assert all(np.array_equal(pixels[row], originals[identifier]) for row, identifier in repeated["id"].items())
-    assert run(training(A=11, B=4), cells, copies=0, balance="repeat")[0].equals(table)
+    assert run(images, cells, copies=0, balance="repeat")[0].equals(table)
 
 
 def test_balance_none_leaves_the_classes_as_they_are(cells: Path) -> None:

@@ -141,8 +141,8 @@ def test_without_a_mistake_the_figure_says_so(tmp_path: Path) -> None:
     draw_mistakes(tmp_path / "none.png", prediction=LABELS)
     picture = read(tmp_path / "none.png")
     assert picture.shape == (100, 800, 3)
-    assert picture[60:90, 350:850].min() < 100  # the sentence
-    assert picture[:50].min() == 255
+    assert picture[40:60, 230:570].min() < 100  # the sentence
+    assert picture[:33].min() == 255
 
 
 def test_the_confusion_is_shaded_by_the_share_of_the_true_class(tmp_path: Path) -> None:
@@ -162,11 +162,11 @@ def test_the_epoch_with_the_least_validation_loss_is_ringed(tmp_path: Path) -> N
     for losses in ([0.1, 0.2, 0.3], [0.2, 0.1, 0.3], [0.3, 0.3, 0.1]):
         history = HISTORY.assign(val_loss=losses, val_accuracy=0.5, accuracy=0.6)
         figures.learning_curves(tmp_path / "drawn.png", history=history)
-        panel = read(tmp_path / "drawn.png")[100:, 480:850]
+        panel = read(tmp_path / "drawn.png")[66:, 320:566]
         _, columns = np.nonzero((panel == (213, 94, 0)).all(axis=2))
-        rings.append(int(np.bincount(columns, minlength=370).argmax()))  # a ring's sides stand taller than the line
+        rings.append(int(np.bincount(columns, minlength=246).argmax()))  # a ring's sides stand taller than the line
     first, second, third = rings
-    assert first + 100 < second < third - 100
+    assert first + 66 < second < third - 66
 
 
 def test_a_figure_that_fails_leaves_no_file(tmp_path: Path) -> None:

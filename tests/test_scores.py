@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from wbc.files import write_csv
-from wbc.scores import evaluate, predictions_table
+from wbc.scores import count_confusion, evaluate, predictions_table
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]
 
@@ -23,10 +23,10 @@ def certain(counts: list[list[int]]) -> tuple[NDArray[np.int_], NDArray[np.float
 
 def test_a_confusion_of_three_classes_computed_by_hand() -> None:
     # Members 6, 6, 8; predicted 7, 5, 8; 15 of 20 right.
-    scores = evaluate(*certain([[5, 1, 0], [2, 3, 1], [0, 1, 7]]), classes=CLASSES)
+    truth, probabilities = certain([[5, 1, 0], [2, 3, 1], [0, 1, 7]])
+    scores = evaluate(truth, probabilities, classes=CLASSES)
     assert list(scores) == [
-        *("images", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "kappa", "auroc"),
-        *("per_class", "confusion"),
+        *("images", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "kappa", "auroc", "per_class")
     ]
     assert scores["images"] == 20
     assert scores["accuracy"] == 0.75
@@ -48,7 +48,7 @@ def test_a_confusion_of_three_classes_computed_by_hand() -> None:
     assert scores["per_class"]["NEUTROPHIL"] == pytest.approx(
         {"precision": 7 / 8, "sensitivity": 7 / 8, "specificity": 11 / 12, "f1": 7 / 8, "auroc": 43 / 48, "support": 8}
     )
-    assert scores["confusion"] == {
+    assert count_confusion(truth, probabilities, classes=CLASSES) == {
         "EOSINOPHIL": {"EOSINOPHIL": 5, "LYMPHOCYTE": 1, "NEUTROPHIL": 0},
         "LYMPHOCYTE": {"EOSINOPHIL": 2, "LYMPHOCYTE": 3, "NEUTROPHIL": 1},
         "NEUTROPHIL": {"EOSINOPHIL": 0, "LYMPHOCYTE": 1, "NEUTROPHIL": 7},

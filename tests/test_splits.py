@@ -98,9 +98,10 @@ def test_another_seed_is_another_split() -> None:
     assert not first.equals(other)
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_a_class_of_three_groups_is_split_with_any_seed(seed: int) -> None:
-    table = split(manifest(A=100, B=40, C=3), params=parameters(), seed=seed)
+@pytest.mark.parametrize("test", [0.2, 0.5])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_class_of_three_groups_is_split_with_any_seed(seed: int, test: float) -> None:
+    table = split(manifest(A=100, B=40, C=3), params=parameters(test=test), seed=seed)
     assert set(table.loc[table["label"] == "C", "split"]) == PARTS
 
 

@@ -78,7 +78,7 @@ def test_rotation_keeps_the_distance_from_the_centre_and_obeys_its_limit() -> No
 def test_shifts_are_shares_of_width_and_height() -> None:
     shifts = np.array([centre(view(blob(40, 30), seed=seed, shift=0.25)) - (40, 30) for seed in SEEDS])
     assert (np.abs(shifts) <= np.array([81, 61]) / 4 + 0.5).all()
-    assert (np.abs(shifts).max(axis=0) > np.array([81, 61]) / 8).all()
+    assert (np.abs(shifts).max(axis=0) > np.array([16, 10])).all()
 
 
 def test_scale_changes_the_area() -> None:
@@ -89,10 +89,9 @@ def test_scale_changes_the_area() -> None:
 
 
 def test_shear_moves_rows_against_each_other() -> None:
-    for seed in SEEDS:
-        moved = centre(view(blob(40, 10), seed=seed, shear=0.5)) - (40, 10)
-        assert abs(moved[0]) <= 20 * np.tan(0.5) + 0.5
-        assert moved[1] == pytest.approx(0, abs=0.5)
+    moves = np.array([centre(view(blob(40, 10), seed=seed, shear=0.5)) - (40, 10) for seed in SEEDS])
+    assert np.abs(moves[:, 1]).max() < 0.5
+    assert 6 < np.abs(moves[:, 0]).max() < 20 * np.tan(0.5) + 0.5
     assert centre(view(blob(40, 30), shear=0.5)) == pytest.approx((40, 30), abs=0.5)
 
 

@@ -15,5 +15,5 @@ def export_results(name: str, *, destination: Path) -> None:
     """
     repository = DVCFileSystem(rev=name)
     shutil.rmtree(destination, ignore_errors=True)
-    destination.mkdir(parents=True)
+    destination.parent.mkdir(parents=True, exist_ok=True)
     repository.get(RESULTS, str(destination), recursive=True)

@@ -28,8 +28,6 @@ def evaluate(
     - ``auroc``: chance that a member gets a higher probability than another image, ties counted half
     - ``support``: number of members
 
-    ``confusion`` is {truth: {prediction: images}}.
-
     What cannot be measured is None, not 0: precision of a class that is never predicted, sensitivity and F1 of a class
     without members, specificity without other images, AUROC without either. Means leave those classes out. Where
     ``truth`` is of one class there is nothing to tell apart: mcc and kappa are None. Where only one class is predicted,
@@ -55,10 +53,15 @@ def evaluate(
         "kappa": float(cohen_kappa_score(truth, prediction)) if tells_apart else None,
         "auroc": _mean(score["auroc"] for score in scores),
         "per_class": per_class,
-        "confusion": {
-            name: dict(zip(classes, map(int, row), strict=True)) for name, row in zip(classes, counts, strict=True)
-        },
     }
+
+
+def count_confusion(
+    truth: NDArray[np.integer], probabilities: NDArray[np.floating], *, classes: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Return {truth: {prediction: images}} for the arguments of `evaluate`."""
+    counts = confusion_matrix(truth, probabilities.argmax(axis=1), labels=range(len(classes)))
+    return {name: dict(zip(classes, map(int, row), strict=True)) for name, row in zip(classes, counts, strict=True)}
 
 
 def _check(truth: NDArray[np.integer], probabilities: NDArray[np.floating], *, classes: Sequence[str]) -> None:
