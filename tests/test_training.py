@@ -48,7 +48,7 @@ def run(checkpoint: Path, *, model: ModelParams = MODEL, params: TrainParams = T
 def test_training_learns_what_is_easy_and_writes_one_row_for_each_epoch(tmp_path: Path) -> None:
     trained = run(tmp_path / "state.npz", model=MODEL.model_copy(update={"epochs": 10, "dropout": 0.0}))
     assert list(trained.history.columns) == HISTORY
-    assert trained.history["epoch"].tolist() == list(range(10))
+    assert trained.history["epoch"].tolist() == list(range(1, 11))
     assert trained.history["val_accuracy"].iloc[-1] == 1.0
     assert trained.resumed_epochs == 0
 
@@ -58,7 +58,7 @@ def test_the_model_is_that_of_the_lowest_validation_loss(tmp_path: Path) -> None
     validation = discs(8, seed=2)
     loss, _ = trained.model.evaluate(validation.images, np.eye(2)[validation.labels], verbose=0)
     assert loss == pytest.approx(trained.history["val_loss"].min(), rel=1e-5)
-    assert describe(trained)["best_epoch"] == trained.history["val_loss"].idxmin()
+    assert describe(trained)["best_epoch"] == trained.history["val_loss"].idxmin() + 1
 
 
 class KilledError(Exception):
@@ -83,7 +83,7 @@ def test_a_killed_training_ends_with_the_same_weights(
 
 def killed_after(epochs: int) -> Callable[..., None]:
     def report(row: list[float], **_: object) -> None:
-        if row[0] + 1 == epochs:
+        if row[0] == epochs:
             raise KilledError
 
     return report
@@ -92,7 +92,7 @@ def killed_after(epochs: int) -> Callable[..., None]:
 def test_patience_ends_a_training_that_no_longer_improves(tmp_path: Path) -> None:
     still = MODEL.model_copy(update={"learning_rate": 1e-12, "epochs": 20, "dropout": 0.0})
     trained = run(tmp_path / "state.npz", model=still, params=TRAIN.model_copy(update={"patience": 3}))
-    assert len(trained.history) - 1 - trained.best_epoch == 3
+    assert len(trained.history) - trained.best_epoch == 3
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_oblong_images_keep_their_shape() -> None:
 
 
 def test_best_epoch_is_the_first_of_equals() -> None:
-    assert best_epoch(pd.DataFrame({"epoch": [0, 1, 2], "val_loss": [0.5, 0.3, 0.3]})) == 1
+    assert best_epoch(pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [0.5, 0.3, 0.3]})) == 2
 
 
 def test_class_weights_make_rare_classes_count_as_much(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Examples(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The model at its best epoch, one row of HISTORY for each epoch, and what the clock said."""
+    """The model at its best epoch, one row of HISTORY for each epoch from 1, and what the clock said."""
 
     model: keras.Model
     history: pd.DataFrame
@@ -95,9 +95,9 @@ def train(
             seed=seed,
         )
         checked = _validate(model, validation, batch_size=model_params.batch_size, classes=classes)
-        row = [epoch, fitted["loss"], fitted["accuracy"], checked["loss"], checked["accuracy"], rate]
+        row = [epoch + 1, fitted["loss"], fitted["accuracy"], checked["loss"], checked["accuracy"], rate]
         history = pd.concat([history, pd.DataFrame([row], columns=HISTORY)], ignore_index=True)
-        if best_epoch(history) == epoch:
+        if best_epoch(history) == epoch + 1:
             best = model.get_weights()
         save_checkpoint(checkpoint, _state(model, history=history, best=best))
         _report(row, epochs=model_params.epochs)
@@ -122,7 +122,7 @@ def describe(trained: Trained) -> dict[str, Any]:
 
 
 def best_epoch(history: pd.DataFrame) -> int:
-    """Return the first epoch with the lowest validation loss."""
+    """Return the first epoch, counted from 1, with the lowest validation loss."""
     return int(history["epoch"].iloc[int(history["val_loss"].argmin())])
 
 
@@ -216,7 +216,7 @@ def _batches(
 
 
 def _is_over(history: pd.DataFrame, *, patience: int | None) -> bool:
-    return patience is not None and len(history) > 0 and len(history) - 1 - best_epoch(history) >= patience
+    return patience is not None and len(history) > 0 and len(history) - best_epoch(history) >= patience
 
 
 def _state(model: keras.Model, *, history: pd.DataFrame, best: list[np.ndarray]) -> Arrays:
@@ -241,7 +241,7 @@ def _restore(model: keras.Model, checkpoint: Path) -> tuple[pd.DataFrame, list[n
 def _report(row: list[float], *, epochs: int) -> None:
     epoch, loss, accuracy, val_loss, val_accuracy, rate = row
     print(
-        f"epoch {epoch + 1:.0f}/{epochs}: loss {loss:.3f}, accuracy {accuracy:.3f}; "
+        f"epoch {epoch:.0f}/{epochs}: loss {loss:.3f}, accuracy {accuracy:.3f}; "
         f"validation loss {val_loss:.3f}, accuracy {val_accuracy:.3f}; learning rate {rate:.2g}",
         file=sys.stderr,
     )
