@@ -138,10 +138,9 @@ def test_editing_another_models_block_reruns_only_the_check(project: Path) -> No
 
 
 def test_another_model_reruns_weights_training_and_evaluation(project: Path) -> None:
-    output = run(project, "dvc", "repro", "--dry", "--downstream", "weights")
-    assert executed(output) == []
-    edit_params(project, model="efficientnet_lite0")
-    assert executed(run(project, "dvc", "repro", "--dry")) == ["check", "weights", "train", "evaluate"]
+    short = ["-S", "models.efficientnet_lite0.input=[32,32]", "-S", "models.efficientnet_lite0.epochs=2"]
+    output = run(project, "dvc", "exp", "run", "-S", "model=efficientnet_lite0", *short)
+    assert executed(output) == ["check", "weights", "train", "evaluate"]
 
 
 def test_an_unknown_model_stops_before_anything_is_lost(project: Path) -> None:
