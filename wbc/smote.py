@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from imblearn.over_sampling import SMOTE
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
 
 from wbc.arrays import Image
+
+_ROWS, _COLUMNS = 1024, 2048  # of the images' table at a time, to bound the memory of distances
 
 
 class Blend(NamedTuple):
@@ -20,21 +21,35 @@ class Blend(NamedTuple):
     step: float
 
 
-class _NeighboursByPosition(NearestNeighbors):
-    """Nearest neighbours among images given by their positions, so that one class at a time is held as float32."""
+class _NearestImages:
+    """Nearest neighbours among the uint8 images at some positions, in hardly more memory than these images take.
 
-    def __init__(self, images: Image, **options: Any) -> None:
-        super().__init__(**options)
+    Squared distances between pixels of 0 to 255 are whole numbers far below 2**53, hence exact in float64 whatever the
+    order of summation: they can be summed block by block and still rank as scikit-learn's do.
+    """
+
+    def __init__(self, images: Image, *, count: int) -> None:
         self.images = images
+        self.count = count
 
-    def _pixels(self, positions: NDArray[np.int_]) -> NDArray[np.float32]:
-        return self.images[positions.ravel()].reshape(len(positions), -1).astype(np.float32)
+    def fit(self, positions: NDArray[np.int_]) -> None:
+        """Take the images at ``positions`` (n, 1)."""
+        self.pixels = self.images[positions.ravel()].reshape(len(positions), -1)
 
-    def fit(self, positions: NDArray[np.int_], y: None = None) -> "_NeighboursByPosition":
-        return super().fit(self._pixels(positions))
+    def kneighbors(self, positions: NDArray[np.int_], return_distance: bool = False) -> NDArray[np.int_]:
+        """Return for each fitted image the places (n, ``count``) of its nearest, itself first."""
+        places = range(len(self.pixels))
+        return np.concatenate([self._nearest(places[row : row + _ROWS]) for row in places[::_ROWS]])
 
-    def kneighbors(self, positions: NDArray[np.int_], **options: Any) -> Any:
-        return super().kneighbors(self._pixels(positions), **options)
+    def _nearest(self, rows: range) -> NDArray[np.int_]:
+        squares, products = np.zeros(len(self.pixels)), np.zeros((len(rows), len(self.pixels)))
+        for column in range(0, self.pixels.shape[1], _COLUMNS):
+            block = self.pixels[:, column : column + _COLUMNS].astype(np.float64)
+            squares += np.einsum("ij,ij->i", block, block)
+            products += block[rows.start : rows.stop] @ block.T
+        distances = squares[rows.start : rows.stop, None] + squares - 2 * products
+        distances[np.arange(len(rows)), rows] = -1  # an image is nearest to itself, even if it has a copy
+        return np.argsort(distances, axis=1, kind="stable")[:, : self.count]
 
 
 class _PlanningSMOTE(SMOTE):
@@ -46,7 +61,7 @@ class _PlanningSMOTE(SMOTE):
         self.plan: list[Blend] = []
 
     def _validate_estimator(self) -> None:
-        self.nn_k_ = _NeighboursByPosition(self.images, n_neighbors=self.k_neighbors + 1)
+        self.nn_k_ = _NearestImages(self.images, count=self.k_neighbors + 1)
 
     def _generate_samples(self, X, nn_data, nn_num, rows, cols, steps, y_type=None, y=None):  # type: ignore[no-untyped-def]  # noqa: N803
         first, second = X[rows].ravel(), nn_data[nn_num[rows, cols]].ravel()
