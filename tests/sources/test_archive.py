@@ -54,7 +54,7 @@ def test_files_in_place_are_not_written_again_and_damaged_ones_are(pack, tmp_pat
     images.mkdir(parents=True)
     (images / "a.jpg").write_bytes(FILES["images/a.jpg"])
     (images / "b.jpg").write_bytes(FILES["images/b.jpg"][:100])
-    (images / "c.jpg.part").write_bytes(b"left by a killed run")
+    (images / ".c.part.jpg").write_bytes(b"left by a killed run")
     before = (images / "a.jpg").stat()
     extract(pack(*MEMBERS), tmp_path / "raw")
     assert contents(tmp_path / "raw") == FILES
