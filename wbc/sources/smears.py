@@ -129,13 +129,14 @@ class Photograph:
 
 
 def bring(destination: Path, *, params: SmearsParams) -> None:
-    """Fill the empty folder ``destination`` with JPEGImages/, Annotations/, labels.csv and twins.csv.
+    """Fill ``destination`` with JPEGImages/, Annotations/, labels.csv and twins.csv.
 
+    The folder is empty or what a killed run of the same ``params`` left.
     twins.csv holds the truth that BCCD lacks: ``id_a`` and ``id_b`` are the stems of two photographs of the same
     cell. The bytes of a photograph depend on the seed, the frame's size and its own place in the plan alone.
     """
     for folder in ("JPEGImages", "Annotations"):
-        (destination / folder).mkdir()
+        (destination / folder).mkdir(exist_ok=True)
     plan = plan_photographs(params)
     labels = pd.DataFrame({"": "", "Image": range(len(plan)), "Category": [one.category for one in plan]})
     labels.to_csv(destination / "labels.csv", index=False, lineterminator="\r\n")
