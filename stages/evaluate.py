@@ -12,7 +12,8 @@ from wbc.determinism import make_deterministic
 from wbc.files import write_csv, write_json
 from wbc.inference import load_model, predict
 from wbc.manifest import SPLIT, read_table
-from wbc.params.base import read_number
+from wbc.params.base import read_number, read_section
+from wbc.params.evaluate import EvaluateParams
 from wbc.scores import count_confusion, evaluate, predictions_table
 from wbc.stage import run_stage
 
@@ -27,7 +28,8 @@ def main() -> None:
     classes: list[str] = json.loads(Path("metrics/train.json").read_text())["classes"]
     test = split[split["split"] == "test"]
     truth = pd.Categorical(test["label"], classes).codes
-    probabilities = predict(load_model(Path("models/model.keras")), cells, positions=test.index)
+    model, views = load_model(Path("models/model.keras")), read_section(EvaluateParams, "evaluate").views
+    probabilities = predict(model, cells, positions=test.index, views=views)
     scores = evaluate(truth, probabilities, classes=classes)
     predictions = predictions_table(test["id"].tolist(), test["group"].tolist(), truth, probabilities, classes)
     write_json(Path("metrics/evaluation.json"), scores)

@@ -15,6 +15,7 @@ from wbc.model_file import save_model
 from wbc.params.base import read_number, read_params, read_section
 from wbc.params.models import ModelParams
 from wbc.params.train import TrainParams
+from wbc.root import project_root
 from wbc.stage import run_stage
 from wbc.training import Examples, describe, train
 
@@ -43,6 +44,7 @@ def main() -> dict[str, float]:
         train_params=train_params,
         pretrained=pretrained,
         checkpoint=checkpoint,
+        tensorboard=project_root() / "tensorboard" / checkpoint.parent.name if train_params.tensorboard else None,
         seed=seed,
     )
     origin: dict[str, Any] = json.loads(ORIGIN.read_text())

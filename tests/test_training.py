@@ -8,7 +8,7 @@ import pytest
 
 from wbc.params.models import ModelParams
 from wbc.params.train import TrainParams
-from wbc.training import HISTORY, Examples, Trained, best_epoch, describe, flip_and_turn, learning_rate, train
+from wbc.training import HISTORY, Examples, Trained, best_epoch, describe, learning_rate, mix, train
 
 MODEL = ModelParams(
     input=(40, 40),
@@ -20,7 +20,19 @@ MODEL = ModelParams(
     batch_size=8,
     epochs=4,
 )
-TRAIN = TrainParams(schedule="cosine", warm_up=1, patience=None, label_smoothing=0.1, class_weights=False, flips=True)
+TRAIN = TrainParams(
+    schedule="cosine",
+    warm_up=1,
+    patience=None,
+    loss="cross_entropy",
+    label_smoothing=0.1,
+    class_weights=False,
+    mixup=0.0,
+    accumulate=1,
+    flips=True,
+    mixed_precision=False,
+    tensorboard=False,
+)
 
 
 def discs(count: int, *, seed: int) -> Examples:
@@ -41,6 +53,7 @@ def run(checkpoint: Path, *, model: ModelParams = MODEL, params: TrainParams = T
         train_params=params,
         pretrained=None,
         checkpoint=checkpoint,
+        tensorboard=checkpoint.parent / "board" if params.tensorboard else None,
         seed=3,
     )
 
@@ -111,19 +124,36 @@ def test_learning_rate_rises_then_follows_the_schedule(epoch: int, schedule: str
     assert learning_rate(epoch, params=params, model_params=model) == pytest.approx(expected)
 
 
-def test_flips_show_all_eight_positions_and_nothing_else() -> None:
-    image = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3)
-    positions = {np.rot90(turned, turns).tobytes() for turned in (image, image[::-1]) for turns in range(4)}
-    shown = flip_and_turn(np.stack([image] * 200), draws=np.random.default_rng(0))
-    assert {view.tobytes() for view in shown} == positions
+def test_tensorboard_logs_are_written_on_request(tmp_path: Path) -> None:
+    run(tmp_path / "state.npz", params=TRAIN.model_copy(update={"tensorboard": True}))
+    [log] = (tmp_path / "board").iterdir()
+    assert log.name.startswith("events.out.tfevents")
+    assert b"val_accuracy" in log.read_bytes()
 
 
-def test_oblong_images_keep_their_shape() -> None:
-    image = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
-    shown = flip_and_turn(np.stack([image] * 50), draws=np.random.default_rng(0))
-    assert {view.tobytes() for view in shown} == {
-        image[::rows, ::columns].tobytes() for rows in (1, -1) for columns in (1, -1)
-    }
+def test_mixup_blends_images_and_labels_by_the_same_share() -> None:
+    images = np.stack([np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 200, np.uint8)])
+    for seed in range(5):
+        mixed, targets = mix(images, np.eye(2, dtype=np.float32), alpha=0.4, draws=np.random.default_rng(seed))
+        np.testing.assert_allclose(mixed[:, 0, 0, 0], 200 * targets[:, 1], atol=0.5)
+        np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_accumulated_batches_step_like_one_large_batch(tmp_path: Path) -> None:
+    plain = {"optimizer": "sgd", "dropout": 0.0, "epochs": 1, "l2": 0.0}
+    large = MODEL.model_copy(update={**plain, "batch_size": 20})
+    small = MODEL.model_copy(update={**plain, "batch_size": 10})
+    params = TRAIN.model_copy(update={"flips": False, "warm_up": 0})
+    whole = run(tmp_path / "whole.npz", model=large, params=params)
+    parts = run(tmp_path / "parts.npz", model=small, params=params.model_copy(update={"accumulate": 2}))
+    for left, right in zip(whole.model.get_weights(), parts.model.get_weights(), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-6)
+
+
+def test_focal_loss_makes_little_of_what_is_learnt(tmp_path: Path) -> None:
+    plain = run(tmp_path / "plain.npz")
+    focal = run(tmp_path / "focal.npz", params=TRAIN.model_copy(update={"loss": "focal"}))
+    assert focal.history["val_loss"].iloc[0] < 0.5 * plain.history["val_loss"].iloc[0]
 
 
 def test_best_epoch_is_the_first_of_equals() -> None:
@@ -145,6 +175,7 @@ def test_class_weights_make_rare_classes_count_as_much(tmp_path: Path) -> None:
             train_params=TRAIN.model_copy(update={"class_weights": weighted, "flips": False}),
             pretrained=None,
             checkpoint=tmp_path / f"{weighted}.npz",
+            tensorboard=None,
             seed=3,
         )
         losses.append(trained.history["val_loss"].iloc[-1])

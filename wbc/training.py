@@ -19,6 +19,7 @@ from wbc.arrays import Image
 from wbc.checkpoints import Arrays, load_checkpoint, save_checkpoint
 from wbc.draws import generator
 from wbc.models.registry import BUILDERS
+from wbc.orientations import count_orientations, orient
 from wbc.params.models import ModelParams
 from wbc.params.train import TrainParams
 
@@ -60,25 +61,29 @@ def train(
     train_params: TrainParams,
     pretrained: Path | None,
     checkpoint: Path,
+    tensorboard: Path | None,
     seed: int,
 ) -> Trained:
     """Train ``model_name`` and return it with the weights of the epoch of the lowest validation loss.
 
-    Adam or its like on cross-entropy with smoothed labels; linear warm-up, then half a cosine (Loshchilov & Hutter
-    2017). After each epoch everything that the next one needs is written to ``checkpoint``; a file found there is
-    continued. The order of the images and their flips depend on (seed, epoch) only.
+    Linear warm-up, then half a cosine (Loshchilov & Hutter 2017). After each epoch everything that the next one needs
+    is written to ``checkpoint``; a file found there is continued. What is shown depends on (seed, epoch) only.
+    ``tensorboard`` is a folder for TensorBoard's logs, None for none.
     """
+    if train_params.mixed_precision and tf.config.list_physical_devices("GPU"):
+        keras.mixed_precision.set_global_policy("mixed_float16")
     with _strategy().scope():
         model = BUILDERS[model_name](
             image_shape=training.images.shape[1:], classes=classes, params=model_params, pretrained=pretrained
         )
-        _compile(model, params=model_params, label_smoothing=train_params.label_smoothing)
+        _compile(model, model_params=model_params, params=train_params)
     weights = _class_weights(training.labels, classes=classes) if train_params.class_weights else None
     history, best = _restore(model, checkpoint)
     resumed = len(history)
     if resumed:
         print(f"goes on after {resumed} of {model_params.epochs} epochs", file=sys.stderr)
 
+    board = tf.summary.create_file_writer(str(tensorboard)) if tensorboard else tf.summary.create_noop_writer()
     started = time.perf_counter()
     for epoch in range(resumed, model_params.epochs):
         if _is_over(history, patience=train_params.patience):
@@ -89,8 +94,8 @@ def train(
             model,
             training,
             epoch=epoch,
-            params=model_params,
-            flips=train_params.flips,
+            model_params=model_params,
+            params=train_params,
             class_weights=weights,
             seed=seed,
         )
@@ -101,6 +106,9 @@ def train(
             best = model.get_weights()
         save_checkpoint(checkpoint, _state(model, history=history, best=best))
         _report(row, epochs=model_params.epochs)
+        with board.as_default(step=epoch + 1):
+            for metric, value in zip(HISTORY[1:], row[1:], strict=True):
+                tf.summary.scalar(metric, value)
     seconds = time.perf_counter() - started
 
     model.set_weights(best)
@@ -136,27 +144,24 @@ def learning_rate(epoch: int, *, params: TrainParams, model_params: ModelParams)
     return model_params.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
 
-def flip_and_turn(images: Image, *, draws: np.random.Generator) -> Image:
-    """Return each image in one of the eight positions that flips and quarter turns give; oblongs are only flipped."""
-    flips = draws.integers(2, size=(len(images), 3)).astype(bool)
-    square = images.shape[1] == images.shape[2]
-    turned = images.copy()
-    for image, (left_right, up_down, transposed) in zip(turned, flips, strict=True):
-        view = image[:: -1 if up_down else 1, :: -1 if left_right else 1]
-        image[...] = view.transpose(1, 0, 2).copy() if square and transposed else view.copy()
-    return turned
-
-
 def _strategy() -> tf.distribute.Strategy:
     """Return the strategy that the model is built in: all graphics cards where there are several, else the default."""
     several = len(tf.config.list_physical_devices("GPU")) > 1
     return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
 
 
-def _compile(model: keras.Model, *, params: ModelParams, label_smoothing: float) -> None:
+def _compile(model: keras.Model, *, model_params: ModelParams, params: TrainParams) -> None:
+    """Give ``model`` its optimizer and its loss: cross-entropy, or focal loss (Lin et al. 2017) with gamma 2."""
+    if params.loss == "focal":
+        loss = keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=2.0, label_smoothing=params.label_smoothing)
+    else:
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=params.label_smoothing)
+    accumulate = params.accumulate if params.accumulate > 1 else None
     model.compile(
-        optimizer=_OPTIMIZERS[params.optimizer](params.learning_rate),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing),
+        optimizer=_OPTIMIZERS[model_params.optimizer](
+            model_params.learning_rate, gradient_accumulation_steps=accumulate
+        ),
+        loss=loss,
         metrics=["accuracy"],
         jit_compile=False,  # compiling takes longer than it saves on a processor
     )
@@ -174,25 +179,41 @@ def _fit_epoch(
     examples: Examples,
     *,
     epoch: int,
-    params: ModelParams,
-    flips: bool,
+    model_params: ModelParams,
+    params: TrainParams,
     class_weights: dict[int, float] | None,
     seed: int,
 ) -> dict[str, float]:
     """Show every image once, in the order of (seed, epoch), and return the mean loss and accuracy."""
     order = generator(seed, "order", epoch).permutation(len(examples.labels))
-    draws = generator(seed, "flips", epoch)
-    batches = _batches(examples, order=order, size=params.batch_size, classes=model.output_shape[-1])
+    draws = generator(seed, "views", epoch)
+    batches = _batches(examples, order=order, size=model_params.batch_size, classes=model.output_shape[-1])
     total: Counter[str] = Counter()
-    description = f"epoch {epoch + 1}/{params.epochs}"
+    description = f"epoch {epoch + 1}/{model_params.epochs}"
     with tqdm(total=len(order), desc=description, unit="image", leave=False, disable=None) as bar:
         for images, targets in batches:
-            shown = flip_and_turn(images, draws=draws) if flips else images
-            logs = model.train_on_batch(shown, targets, class_weight=class_weights, return_dict=True)
+            if params.flips:
+                images = orient(images, positions=draws.integers(count_orientations(images), size=len(images)))
+            if params.mixup:
+                images, targets = mix(images, targets, alpha=params.mixup, draws=draws)
+            logs = model.train_on_batch(images, targets, class_weight=class_weights, return_dict=True)
             total.update({name: len(images) * float(value) for name, value in logs.items()})
             bar.update(len(images))
             bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
     return {name: value / len(order) for name, value in total.items()}
+
+
+def mix(
+    images: Image, targets: NDArray[np.float32], *, alpha: float, draws: np.random.Generator
+) -> tuple[Image, NDArray[np.float32]]:
+    """Return a batch blended with itself in another order, images and labels by one share (mixup, Zhang et al. 2018).
+
+    ``images`` is uint8 (batch, height, width, 3), ``targets`` (batch, classes); the share is from Beta(alpha, alpha).
+    """
+    share = np.float32(draws.beta(alpha, alpha))
+    partners = draws.permutation(len(images))
+    blended = share * images + (1 - share) * images[partners].astype(np.float32)
+    return np.rint(blended).astype(np.uint8), share * targets + (1 - share) * targets[partners]
 
 
 def _validate(model: keras.Model, examples: Examples, *, batch_size: int, classes: int) -> dict[str, float]:

@@ -43,6 +43,8 @@ def test_the_projects_own_params_are_valid() -> None:
         ({"augment.target_per_class": None, "augment.copies": None}, "there is no end to the views"),
         ({"models.compact_cnn.weights": "imagenet"}, "models.compact_cnn.weights"),
         ({"train.warm_up": 99}, "99 epochs of warm-up leave nothing of models.efficientnet_lite0.epochs"),
+        ({"train.mixup": 0.2, "train.class_weights": True}, "mixup blends two: use one of them"),
+        ({"evaluate.views": 8, "clean.size": [120, 160]}, "evaluate.views: 8 need square images"),
         ({"gate.per_class": {"BASOPHIL": {"f1": 0.5}}}, "BASOPHIL is dropped by clean.exclude"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, model_validator
 
 from wbc.params.base import Section
 
@@ -13,6 +13,17 @@ class TrainParams(Section):
     schedule: Literal["cosine", "constant"]
     warm_up: NonNegativeInt
     patience: PositiveInt | None
+    loss: Literal["cross_entropy", "focal"]
     label_smoothing: float = Field(ge=0, lt=1)
     class_weights: bool
+    mixup: FiniteFloat = Field(ge=0)  # both parameters of the beta distribution; 0 is none
+    accumulate: PositiveInt  # batches
     flips: bool
+    mixed_precision: bool
+    tensorboard: bool
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "TrainParams":
+        if self.mixup and self.class_weights:
+            raise ValueError("class_weights need images of one class, mixup blends two: use one of them")
+        return self

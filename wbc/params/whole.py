@@ -8,6 +8,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from wbc.params.augment import AugmentParams
 from wbc.params.base import PARAMS_FILE, ParamsError, Section, read_params, validate
 from wbc.params.clean import CleanParams
+from wbc.params.evaluate import EvaluateParams
 from wbc.params.gate import GateParams
 from wbc.params.models import MODEL_NAMES, ModelsParams
 from wbc.params.sources import DataParams, SourcesParams
@@ -27,6 +28,7 @@ class Params(Section):
     split: SplitParams
     augment: AugmentParams
     train: TrainParams
+    evaluate: EvaluateParams
     gate: GateParams
     models: ModelsParams
 
@@ -57,6 +59,8 @@ def _require_fit(params: Params) -> None:
             f"params.yaml: train.warm_up: {params.train.warm_up} epochs of warm-up leave nothing of "
             f"models.{params.model}.epochs: {epochs}"
         )
+    if params.evaluate.views > 4 and params.clean.size[0] != params.clean.size[1]:
+        raise ParamsError(f"params.yaml: evaluate.views: {params.evaluate.views} need square images, see clean.size")
     gated = set(params.gate.per_class) & set(params.clean.exclude)
     if gated:
         raise ParamsError(f"params.yaml: gate.per_class: {', '.join(sorted(gated))} is dropped by clean.exclude")
