@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from wbc.inference import load_model, predict
+from wbc.inference import load_model
 from wbc.model_file import save_model
 
 
@@ -35,11 +35,3 @@ def test_a_saved_model_loads_and_predicts_the_same(tmp_path: Path) -> None:
     loaded = load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict_on_batch(images), model.predict_on_batch(images))
     assert zipfile.ZipFile(tmp_path / "model.keras").testzip() is None
-
-
-def test_predict_takes_the_positions_in_their_order_batch_by_batch() -> None:
-    model = small_model()
-    images = np.random.default_rng(0).integers(0, 256, size=(7, 8, 8, 3), dtype=np.uint8)
-    chosen = [6, 0, 3, 5, 2]
-    probabilities = predict(model, images, positions=chosen, batch_size=2)
-    np.testing.assert_allclose(probabilities, model.predict_on_batch(images[chosen]), rtol=1e-5)

@@ -1,0 +1,41 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from wbc.inference import predict
+
+IMAGES = np.random.default_rng(0).integers(0, 256, size=(7, 8, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """A network for which left and right, up and down make a difference."""
+    keras.utils.set_random_seed(5)
+    image = keras.Input((8, 8, 3), dtype="uint8")
+    features = layers.Flatten()(layers.Rescaling(1 / 255)(image))
+    return keras.Model(image, layers.Dense(2, activation="softmax")(features))
+
+
+def test_positions_are_taken_in_their_order_batch_by_batch(model: keras.Model) -> None:
+    chosen = [6, 0, 3, 5, 2]
+    probabilities = predict(model, IMAGES, positions=chosen, batch_size=2)
+    np.testing.assert_allclose(probabilities, model.predict_on_batch(IMAGES[chosen]), rtol=1e-5)
+
+
+def test_views_are_averaged_over_all_orientations(model: keras.Model) -> None:
+    expected = np.mean(
+        [
+            model.predict_on_batch(np.rot90(flipped, turns, axes=(1, 2)))
+            for flipped in (IMAGES, IMAGES[:, ::-1])
+            for turns in range(4)
+        ],
+        axis=0,
+    )
+    probabilities = predict(model, IMAGES, positions=range(7), views=8, batch_size=3)
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
+
+
+def test_oblong_images_have_no_eight_views(model: keras.Model) -> None:
+    with pytest.raises(ValueError, match=r"set evaluate\.views to 4 or 1"):
+        predict(model, IMAGES[:, :4], positions=[0], views=8)
