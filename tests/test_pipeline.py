@@ -161,6 +161,16 @@ def test_an_experiment_aside_leaves_the_work_tree_clean_and_its_run_in_the_main_
     assert "up to date" in run(project, "wbc", "publish", "train")
 
 
+def test_the_same_name_on_a_later_commit_shows_the_later_experiment(project: Path) -> None:
+    shown = []
+    for epochs in (2, 3):
+        run(project, "git", "commit", "--quiet", "--allow-empty", f"--message=later {epochs}")
+        run(project, "dvc", "exp", "run", "--temp", "--name", "again", "-S", f"models.compact_cnn.epochs={epochs}")
+        run(project, "wbc", "show", "again")
+        shown.append(len(pd.read_csv(project / "experiments/again/history.csv")))
+    assert shown == [2, 3]
+
+
 def test_a_killed_training_goes_on_to_the_same_bytes(project: Path) -> None:
     before = (project / "dvc.lock").read_bytes()
     (project / "models/model.keras").unlink()
