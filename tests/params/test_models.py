@@ -49,10 +49,26 @@ def test_other_values_are_refused_by_name(change):
         validate(ModelsParams, blocks(**change), where="models")
 
 
-@pytest.mark.parametrize("change", [{"weights": "imagenet"}, {"input": [37, 160]}], ids=str)
-def test_what_the_compact_cnn_cannot_do_is_refused(change):
-    with pytest.raises(ParamsError, match=rf"models\.compact_cnn\.{next(iter(change))}"):
-        validate(ModelsParams, blocks() | {"compact_cnn": BLOCK | change}, where="models")
+@pytest.mark.parametrize(
+    ("model", "change"),
+    [
+        ("compact_cnn", {"weights": "imagenet"}),
+        ("compact_cnn", {"input": [37, 160]}),
+        ("leaky_cnn", {"weights": "imagenet"}),
+        ("alexnet", {"weights": "imagenet"}),
+        ("alexnet", {"input": [160, 66]}),
+    ],
+)
+def test_what_a_model_cannot_do_is_refused(model, change):
+    with pytest.raises(ParamsError, match=rf"models\.{model}\.{next(iter(change))}"):
+        validate(ModelsParams, blocks() | {model: BLOCK | change}, where="models")
+
+
+@pytest.mark.parametrize("change", [{"head": "pooled"}, {"trainable": "none"}], ids=str)
+def test_a_choice_about_a_backbone_that_is_not_there_is_refused_with_the_reason(change):
+    reason = rf"models\.leaky_cnn: {next(iter(change))} cannot be chosen: this network has no backbone"
+    with pytest.raises(ParamsError, match=reason):
+        validate(ModelsParams, blocks() | {"leaky_cnn": BLOCK | change}, where="models")
 
 
 def test_an_unknown_model_is_refused():

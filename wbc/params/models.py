@@ -1,8 +1,8 @@
 """Parameters of the models: one block under `models` in params.yaml for each name that `model` may take."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, FiniteFloat, PositiveInt
+from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 
 from wbc.params.base import Section
 
@@ -20,11 +20,30 @@ class ModelParams(Section):
     epochs: PositiveInt  # at most
 
 
-class CompactCnnParams(ModelParams):
-    """No weights exist for it, and its unpadded convolutions leave nothing of less than 38 pixels."""
+class ScratchParams(ModelParams):
+    """A network that trains as a whole and for which no weights exist."""
+
+    weights: Literal["random"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_choices_about_a_backbone(cls, value: Any) -> Any:
+        for key in ("head", "trainable"):
+            if isinstance(value, dict) and key in value:
+                raise ValueError(f"{key} cannot be chosen: this network has no backbone, it is trained as a whole")
+        return value
+
+
+class CompactCnnParams(ScratchParams):
+    """Its unpadded convolutions leave nothing of less than 38 pixels."""
 
     input: tuple[Annotated[int, Field(ge=38)], Annotated[int, Field(ge=38)]]
-    weights: Literal["random"]
+
+
+class AlexNetParams(ScratchParams):
+    """Its strides leave nothing of less than 67 pixels."""
+
+    input: tuple[Annotated[int, Field(ge=67)], Annotated[int, Field(ge=67)]]
 
 
 class ModelsParams(Section):
@@ -32,6 +51,8 @@ class ModelsParams(Section):
 
     efficientnet_lite0: ModelParams
     compact_cnn: CompactCnnParams
+    leaky_cnn: ScratchParams
+    alexnet: AlexNetParams
 
 
 MODEL_NAMES = tuple(ModelsParams.model_fields)
