@@ -18,7 +18,7 @@ images = np.load("images.npy")
 for name in sys.argv[1:]:
     model = keras.saving.load_model(f"{name}.keras")
     sums = [weight.sum(dtype=np.float64) for weight in model.get_weights()]
-    np.savez(f"{name}.npz", probabilities=model.predict(images, verbose=0), sums=sums)
+    np.savez(f"{name}.npz", probabilities=model(images), sums=sums)
 assert not any(name.split(".")[0] == "wbc" for name in sys.modules)
 """
 
@@ -42,7 +42,7 @@ def examined(tmp_path_factory):
         model = build(name)
         assert (model.name, model.input.dtype) == (name, "uint8")
         sums = [weight.sum(dtype=np.float64) for weight in model.get_weights()]
-        before[name] = (model.predict(IMAGES, verbose=0), sums)
+        before[name] = (model(IMAGES).numpy(), sums)
         model.save(folder / f"{name}.keras")
     subprocess.run([sys.executable, "-c", LOAD_ANYWHERE, *MODEL_NAMES], cwd=folder, check=True)
     after = {name: np.load(folder / f"{name}.npz") for name in MODEL_NAMES}
@@ -56,7 +56,7 @@ def test_model_goes_from_bytes_to_probabilities_wherever_it_is_loaded(name, exam
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(probabilities_elsewhere, probabilities, rtol=1e-5)
-    np.testing.assert_array_equal(sums_elsewhere, sums)  # an untrained network's probabilities say little of it
+    np.testing.assert_array_equal(sums_elsewhere, sums)  # untrained, its probabilities say little of it
 
 
 @pytest.mark.parametrize("name", FROM_SCRATCH)

@@ -1,16 +1,14 @@
 """AlexNet (Krizhevsky, Sutskever & Hinton 2012) as one tower, from scratch: 62,378,344 parameters with 1,000 classes.
 
-The authors split it over two graphics cards, whose towers met in some layers only. Their mean image is here the mean
-of ImageNet's colours, their initial weights, made for a million images, are Keras' own.
+The authors split it over two graphics cards, whose towers met in some layers only. Instead of their mean image the
+mean of ImageNet's colours is subtracted; their initial weights, made for a million images, are Keras' own.
 """
 
 import keras
 from keras import layers, ops
 
-from wbc.models.resizing import resize
+from wbc.models.preprocessing import preprocess
 from wbc.params.models import AlexNetParams
-
-MEAN = (123.68, 116.779, 103.939)  # ImageNet's red, green and blue, 0 to 255
 
 # Channels, kernel size, stride, padding; then whether responses are normalised, and whether they are pooled.
 CONVOLUTIONS = (
@@ -28,8 +26,7 @@ def build(*, image_shape: tuple[int, int, int], classes: int, params: AlexNetPar
     ``params.dropout`` precedes and ``params.l2`` weighs on each of the two hidden dense layers.
     """
     image = keras.Input(image_shape, dtype="uint8", name="image")
-    scaled = layers.Rescaling(1 / 255, offset=[-mean / 255 for mean in MEAN], name="normalise")(image)
-    tensor = resize(scaled, size=params.input)
+    tensor = preprocess(image, mode="torch", size=params.input)
     for number, (channels, kernel, stride, padding, normalised, pooled) in enumerate(CONVOLUTIONS):
         tensor = layers.Conv2D(
             channels, kernel, strides=stride, padding=padding, activation="relu", name=f"conv{number}"

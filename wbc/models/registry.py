@@ -1,11 +1,12 @@
 """Every model by its name in params.yaml."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import keras
 
-from wbc.models import alexnet, compact_cnn, efficientnet_lite, leaky_cnn
+from wbc.models import alexnet, applications, compact_cnn, efficientnet_lite, leaky_cnn
 from wbc.params.models import ModelParams
 
 # Both kinds of builders take ``image_shape``, ``classes`` and ``params``, backbones also ``pretrained``.
@@ -16,6 +17,7 @@ FROM_SCRATCH: dict[str, Callable[..., keras.Model]] = {
 }
 WITH_BACKBONE: dict[str, Callable[..., keras.Model]] = {
     "efficientnet_lite0": efficientnet_lite.build,
+    **{name: partial(applications.build, name) for name in applications.APPLICATIONS},
 }
 
 
