@@ -13,7 +13,7 @@ from wbc.files import write_csv, write_json
 from wbc.manifest import SPLIT, TRAIN, read_table
 from wbc.model_file import save_model
 from wbc.params.base import read_number, read_params, read_section
-from wbc.params.models import ModelParams
+from wbc.params.models import read_model
 from wbc.params.train import TrainParams
 from wbc.root import project_root
 from wbc.stage import run_stage
@@ -27,7 +27,7 @@ WEIGHTS, ORIGIN = Path("models/pretrained/weights.npz"), Path("models/pretrained
 def main() -> dict[str, float]:
     """Training and validation part in, model and history out."""
     name, seed, threads = read_params()["model"], read_number("seed"), read_number("threads")
-    model_params, train_params = read_section(ModelParams, "models", name), read_section(TrainParams, "train")
+    model_params, train_params = read_model(name), read_section(TrainParams, "train")
     make_deterministic(seed=seed, threads=threads)
     training, validation, classes = read_examples()
     pretrained = WEIGHTS if WEIGHTS.exists() else None

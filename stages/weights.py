@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from wbc.params.base import read_params, read_section
-from wbc.params.models import ModelParams
+from wbc.params.base import read_params
+from wbc.params.models import read_model
 from wbc.pretrained import bring_weights
 from wbc.stage import run_stage
 
@@ -11,8 +11,7 @@ from wbc.stage import run_stage
 def main() -> None:
     """The model's name in, its weights and where they come from out."""
     model = read_params()["model"]
-    weights = read_section(ModelParams, "models", model).weights
-    bring_weights(Path("models/pretrained"), model=model, weights=weights)
+    bring_weights(Path("models/pretrained"), model=model, weights=read_model(model).weights)
 
 
 if __name__ == "__main__":

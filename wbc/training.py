@@ -18,7 +18,7 @@ from tqdm import tqdm
 from wbc.arrays import Image
 from wbc.checkpoints import Arrays, load_checkpoint, save_checkpoint
 from wbc.draws import generator
-from wbc.models.registry import BUILDERS
+from wbc.models.registry import build_model
 from wbc.orientations import count_orientations, orient
 from wbc.params.models import ModelParams
 from wbc.params.train import TrainParams
@@ -73,8 +73,12 @@ def train(
     if train_params.mixed_precision and tf.config.list_physical_devices("GPU"):
         keras.mixed_precision.set_global_policy("mixed_float16")
     with _strategy().scope():
-        model = BUILDERS[model_name](
-            image_shape=training.images.shape[1:], classes=classes, params=model_params, pretrained=pretrained
+        model = build_model(
+            model_name,
+            image_shape=training.images.shape[1:],
+            classes=classes,
+            params=model_params,
+            pretrained=pretrained,
         )
         _compile(model, model_params=model_params, params=train_params)
     weights = _class_weights(training.labels, classes=classes) if train_params.class_weights else None

@@ -36,3 +36,9 @@ def test_the_last_row_and_column_count_when_blocks_do_not_fit():
     images = np.zeros((1, 64, 64, 1), np.float32)
     images[0, -1, -1] = 1
     assert resized(images, (21, 21))[1].max() > 0
+
+
+def test_a_plain_call_of_the_model_is_no_training():
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, keras.layers.Dropout(0.5)(resize(image, size=(12, 12))))
+    np.testing.assert_array_equal(model(np.ones((1, 8, 8, 3), np.float32)), np.ones((1, 12, 12, 3)))

@@ -5,6 +5,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from wbc.params.base import ParamsError
+from wbc.params.models import MODEL_NAMES
 from wbc.params.whole import check_params
 
 ROOT = Path(__file__).parents[2]
@@ -31,10 +32,7 @@ def test_the_projects_own_params_are_valid() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"model": "eficientnet"},
-            "no 'eficientnet'; there are efficientnet_lite0, compact_cnn; nearest: efficientnet_lite0",
-        ),
+        ({"model": "leaky"}, f"no 'leaky'; there are {', '.join(MODEL_NAMES)}; nearest: leaky_cnn"),
         ({"data.source": "smear"}, "data.source: no 'smear'; there are bccd, smears; nearest: smears"),
         ({"clean.windw": 3}, "clean.windw: Extra inputs are not permitted"),
         ({"split.test": 1.5}, "split.test: Input should be less than 1"),

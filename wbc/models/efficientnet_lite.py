@@ -10,12 +10,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from wbc.models.resizing import resize
-from wbc.params.models import ModelParams
-
-# Mean and standard deviation of ImageNet's red, green and blue, as shares of full scale.
-MEAN = np.array([0.485, 0.456, 0.406])
-DEVIATION = np.array([0.229, 0.224, 0.225])
+from wbc.models.backbone import assemble, load_weights
+from wbc.models.preprocessing import preprocess
+from wbc.params.models import BackboneParams
 
 # Expansion, channels, repeats, stride of the first repeat, kernel size.
 BLOCKS = (
@@ -33,40 +30,31 @@ PARTS = ("weight", "bias", "running_mean", "running_var")
 
 
 def build(
-    *, image_shape: tuple[int, int, int], classes: int, params: ModelParams, pretrained: Path | None
+    *, image_shape: tuple[int, int, int], classes: int, params: BackboneParams, pretrained: Path | None
 ) -> keras.Model:
     """Return the network from uint8 RGB images (batch, *image_shape) to probabilities (batch, classes).
 
-    With ``pretrained``, a weights.npz of wbc.pretrained, every batch normalisation is frozen as a whole
-    (``trainable = False``): it keeps its moving statistics and its scale and shift, as small data sets need.
-    Raises ValueError when the weights do not fit.
+    ``pretrained`` is a weights.npz of wbc.pretrained or an HDF5 file of Keras. Raises ValueError when it does not fit.
     """
     image = keras.Input(image_shape, dtype="uint8", name="image")
-    features = backbone(preprocess(image, size=params.input))
-    if pretrained is not None:
-        load_backbone(keras.Model(image, features), pretrained)
-    pooled = layers.GlobalAveragePooling2D(name="pooled")(features)
-    probabilities = layers.Dense(
-        classes,
-        activation="softmax",
-        kernel_regularizer=keras.regularizers.L2(params.l2),
-        dtype="float32",
-        name="probabilities",
-    )(layers.Dropout(params.dropout, name="dropout")(pooled))
-    return keras.Model(image, probabilities, name="efficientnet_lite0")
+    return assemble(
+        "efficientnet_lite0",
+        image=image,
+        preprocessed=preprocess(image, mode="torch", size=params.input),
+        backbone=build_backbone(size=params.input, pretrained=pretrained),
+        classes=classes,
+        params=params,
+        pretrained=pretrained is not None,
+    )
 
 
-def preprocess(image: keras.KerasTensor, *, size: tuple[int, int]) -> keras.KerasTensor:
-    """Return the 0..255 RGB ``image`` normalised by ImageNet's statistics and resized to ``size``, height and width."""
-    scaled = layers.Rescaling(
-        scale=(1 / (255 * DEVIATION)).tolist(), offset=(-MEAN / DEVIATION).tolist(), name="normalise"
-    )(image)
-    return resize(scaled, size=size)
+def build_backbone(*, size: tuple[int, int], pretrained: Path | None) -> keras.Model:
+    """Return the network from preprocessed images (batch, *size, 3) to features (batch, height / 32, width / 32, 1280).
 
-
-def backbone(tensor: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the features (batch, height / 32, width / 32, 1280) of preprocessed images, 3,413,024 parameters."""
-    tensor = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="conv_stem")(tensor)
+    It has 3,413,024 parameters.
+    """
+    image = keras.Input((*size, 3))
+    tensor = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="conv_stem")(image)
     tensor = _normalise(tensor, "bn0", activate=True)
     strides = [
         (expansion, channels, stride if repeat == 0 else 1, kernel)
@@ -78,7 +66,10 @@ def backbone(tensor: keras.KerasTensor) -> keras.KerasTensor:
             tensor, f"blocks.{number}", expansion=expansion, channels=channels, stride=stride, kernel=kernel
         )
     tensor = layers.Conv2D(1280, 1, use_bias=False, name="conv_head")(tensor)
-    return _normalise(tensor, "bn1", activate=True)
+    network = keras.Model(image, _normalise(tensor, "bn1", activate=True))
+    if pretrained is not None:
+        (load_tensors if pretrained.suffix == ".npz" else load_weights)(network, pretrained)
+    return network
 
 
 def _block(
@@ -103,21 +94,19 @@ def _normalise(tensor: keras.KerasTensor, name: str, *, activate: bool) -> keras
     return layers.ReLU(max_value=6.0, name=f"{name}.relu6")(tensor) if activate else tensor
 
 
-def load_backbone(model: keras.Model, pretrained: Path) -> None:
-    """Set every weight of ``model``, made of ``backbone``, from weights.npz and freeze its batch normalisation.
+def load_tensors(network: keras.Model, pretrained: Path) -> None:
+    """Set every weight of ``network`` from weights.npz, tensors under PyTorch's names and in PyTorch's axis order.
 
     Raises ValueError unless tensors and layers match one to one; only the ImageNet classifier ``_fc`` is left over.
     """
     with np.load(pretrained) as file:
         tensors = {re.sub(r"(^|\.)_", r"\1", name): array for name, array in file.items()}
     unused = {name for name in tensors if not name.startswith("fc.")}
-    for layer in model.layers:
+    for layer in network.layers:
         names = [name for part in PARTS if (name := f"{layer.name}.{part}") in unused]
         unused -= set(names)
         # Raises when there are more or fewer tensors than weights, or when a shape differs.
         layer.set_weights([_keras_order(tensors[name], layer) for name in names])
-        if isinstance(layer, layers.BatchNormalization):
-            layer.trainable = False
     if unused:
         raise ValueError(f"{pretrained}: no layer for {', '.join(sorted(unused))}")
 

@@ -1,27 +1,36 @@
 """Every model by its name in params.yaml."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import keras
 
-from wbc.models import compact_cnn, efficientnet_lite
+from wbc.models import alexnet, applications, compact_cnn, efficientnet_lite, leaky_cnn
 from wbc.params.models import ModelParams
 
-
-class Builder(Protocol):
-    """Builds a network from uint8 RGB images (batch, *image_shape) to float32 probabilities (batch, classes).
-
-    Resizing to ``params.input`` and normalisation are layers of the model, all layers are Keras' own.
-    ``pretrained`` is the weights.npz of wbc.pretrained, None for random weights.
-    """
-
-    def __call__(
-        self, *, image_shape: tuple[int, int, int], classes: int, params: ModelParams, pretrained: Path | None
-    ) -> keras.Model: ...
-
-
-BUILDERS: dict[str, Builder] = {
-    "efficientnet_lite0": efficientnet_lite.build,
+# Both kinds of builders take ``image_shape``, ``classes`` and ``params``, backbones also ``pretrained``.
+FROM_SCRATCH: dict[str, Callable[..., keras.Model]] = {
+    "alexnet": alexnet.build,
     "compact_cnn": compact_cnn.build,
+    "leaky_cnn": leaky_cnn.build,
 }
+WITH_BACKBONE: dict[str, Callable[..., keras.Model]] = {
+    "efficientnet_lite0": efficientnet_lite.build,
+    **{name: partial(applications.build, name) for name in applications.APPLICATIONS},
+}
+
+
+def build_model(
+    name: str, *, image_shape: tuple[int, int, int], classes: int, params: ModelParams, pretrained: Path | None
+) -> keras.Model:
+    """Return the network from uint8 RGB images (batch, *image_shape) to float32 probabilities (batch, classes).
+
+    Resizing to ``params.input`` and normalisation are layers of the model, and all that it is made of is Keras' own.
+    ``pretrained`` is the file of wbc.pretrained, None for random weights. Raises ValueError where it does not fit.
+    """
+    if name in WITH_BACKBONE:
+        return WITH_BACKBONE[name](image_shape=image_shape, classes=classes, params=params, pretrained=pretrained)
+    if pretrained is not None:
+        raise ValueError(f"{name} has no pretrained weights: set models.{name}.weights to random")
+    return FROM_SCRATCH[name](image_shape=image_shape, classes=classes, params=params)
