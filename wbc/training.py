@@ -18,6 +18,7 @@ from tqdm import tqdm
 from wbc.arrays import Image
 from wbc.checkpoints import Arrays, load_checkpoint, save_checkpoint
 from wbc.draws import generator
+from wbc.features import extract_features, split_frozen
 from wbc.models.registry import build_model
 from wbc.orientations import count_orientations, orient
 from wbc.params.models import ModelParams
@@ -35,9 +36,12 @@ _OPTIMIZERS = {
 
 
 class Examples(NamedTuple):
-    """uint8 images (images, height, width, 3), perhaps memory-mapped, and the class index of each (images,)."""
+    """Images, uint8 (images, height, width, 3), or their float32 features, and the class index of each (images,).
 
-    images: Image
+    Both may be memory-mapped.
+    """
+
+    images: NDArray[Any]
     labels: NDArray[np.integer]
 
 
@@ -68,6 +72,7 @@ def train(
 
     Linear warm-up, then half a cosine (Loshchilov & Hutter 2017). After each epoch everything that the next one needs
     is written to ``checkpoint``; a file found there is continued. What is shown depends on (seed, epoch) only.
+    A frozen backbone is run once over the images as they are, without flips, and the head is trained on its features.
     ``tensorboard`` is a folder for TensorBoard's logs, None for none.
     """
     if train_params.mixed_precision and tf.config.list_physical_devices("GPU"):
@@ -80,9 +85,15 @@ def train(
             params=model_params,
             pretrained=pretrained,
         )
-        _compile(model, model_params=model_params, params=train_params)
+        frozen = None if train_params.mixup else split_frozen(model)
+        learner = frozen.head if frozen else model
+        _compile(learner, model_params=model_params, params=train_params)
+    if frozen:
+        training = _through(frozen.body, training, path=checkpoint.with_name("training.npy"))
+        validation = _through(frozen.body, validation, path=checkpoint.with_name("validation.npy"))
+        train_params = train_params.model_copy(update={"flips": False})
     weights = _class_weights(training.labels, classes=classes) if train_params.class_weights else None
-    history, best = _restore(model, checkpoint)
+    history, best = _restore(learner, checkpoint)
     resumed = len(history)
     if resumed:
         print(f"goes on after {resumed} of {model_params.epochs} epochs", file=sys.stderr)
@@ -93,9 +104,9 @@ def train(
         if _is_over(history, patience=train_params.patience):
             break
         rate = learning_rate(epoch, params=train_params, model_params=model_params)
-        model.optimizer.learning_rate = rate
+        learner.optimizer.learning_rate = rate
         fitted = _fit_epoch(
-            model,
+            learner,
             training,
             epoch=epoch,
             model_params=model_params,
@@ -103,21 +114,26 @@ def train(
             class_weights=weights,
             seed=seed,
         )
-        checked = _validate(model, validation, batch_size=model_params.batch_size, classes=classes)
+        checked = _validate(learner, validation, batch_size=model_params.batch_size, classes=classes)
         row = [epoch + 1, fitted["loss"], fitted["accuracy"], checked["loss"], checked["accuracy"], rate]
         history = pd.concat([history, pd.DataFrame([row], columns=HISTORY)], ignore_index=True)
         if best_epoch(history) == epoch + 1:
-            best = model.get_weights()
-        save_checkpoint(checkpoint, _state(model, history=history, best=best))
+            best = learner.get_weights()
+        save_checkpoint(checkpoint, _state(learner, history=history, best=best))
         _report(row, epochs=model_params.epochs)
         with board.as_default(step=epoch + 1):
             for metric, value in zip(HISTORY[1:], row[1:], strict=True):
                 tf.summary.scalar(metric, value)
     seconds = time.perf_counter() - started
 
-    model.set_weights(best)
+    learner.set_weights(best)
     seen = (len(history) - resumed) * len(training.labels)
     return Trained(model, history.astype({"epoch": int}), best_epoch(history), resumed, seen / seconds)
+
+
+def _through(body: keras.Model, examples: Examples, *, path: Path) -> Examples:
+    """Return the features of ``examples`` in place of their images, kept at ``path``."""
+    return Examples(extract_features(body, examples.images, path=path), examples.labels)
 
 
 def describe(trained: Trained) -> dict[str, Any]:
