@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
@@ -190,3 +191,22 @@ def test_a_killed_training_goes_on_to_the_same_bytes(project: Path) -> None:
     assert "goes on after 2 of 4 epochs" in output
     assert (project / "dvc.lock").read_bytes() == before
     assert not any(checkpoints.iterdir())
+
+
+def test_a_queue_from_cold_lands_in_the_main_store_with_artifacts_that_open(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    run(project, "dvc", "exp", "run", "--queue", "-S", "split.folds=3", "-S", "split.fold=0,1")
+    run(project, "dvc", "queue", "start", "--jobs", "2")
+    patience = time.monotonic() + 400
+    while re.search("Queued|Running", status := run(project, "dvc", "queue", "status")):
+        assert time.monotonic() < patience, status
+        time.sleep(2)
+    assert status.count("Success") == 2, status
+    store = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    [experiment] = [one for one in store.search_experiments() if one.name == "wbc"]
+    runs = store.search_runs([experiment.experiment_id])
+    assert sorted(one.data.params["split.fold"] for one in runs) == ["0", "1"]
+    for one in runs:
+        assert 0 <= one.data.metrics["test_macro_f1"] <= 1
+        figure = store.download_artifacts(one.info.run_id, "figures/confusion_matrix.png", str(tmp_path))
+        assert Path(figure).read_bytes().startswith(b"\x89PNG")
