@@ -9,6 +9,7 @@ import pandas as pd
 from wbc.arrays import read_images
 from wbc.checkpoints import checkpoint_path, remove_checkpoint
 from wbc.determinism import make_deterministic
+from wbc.fallback import warn_if_fallen_back
 from wbc.files import write_csv, write_json
 from wbc.manifest import SPLIT, TRAIN, read_table
 from wbc.model_file import save_model
@@ -21,7 +22,7 @@ from wbc.training import Examples, describe, train
 
 CELLS, SPLIT_FILE = Path("data/cells.npy"), Path("data/split.csv")
 IMAGES, TABLE = Path("data/train.npy"), Path("data/train.csv")
-WEIGHTS, ORIGIN = Path("models/pretrained/weights.npz"), Path("models/pretrained/weights.json")
+PRETRAINED = Path("models/pretrained")
 
 
 def main() -> dict[str, float]:
@@ -30,7 +31,9 @@ def main() -> dict[str, float]:
     model_params, train_params = read_model(name), read_section(TrainParams, "train")
     make_deterministic(seed=seed, threads=threads)
     training, validation, classes = read_examples()
-    pretrained = WEIGHTS if WEIGHTS.exists() else None
+    origin: dict[str, Any] = json.loads((PRETRAINED / "weights.json").read_text())
+    pretrained = next((path for path in PRETRAINED.iterdir() if path.suffix != ".json"), None)
+    warn_if_fallen_back(origin, model=name)
     checkpoint = checkpoint_path(
         files=[CELLS, SPLIT_FILE, IMAGES, TABLE, *filter(None, [pretrained])],
         params=[name, seed, threads, model_params.model_dump(), train_params.model_dump()],
@@ -47,11 +50,11 @@ def main() -> dict[str, float]:
         tensorboard=project_root() / "tensorboard" / checkpoint.parent.name if train_params.tensorboard else None,
         seed=seed,
     )
-    origin: dict[str, Any] = json.loads(ORIGIN.read_text())
     save_model(trained.model, Path("models/model.keras"))
     write_csv(Path("metrics/history.csv"), trained.history)
     write_json(Path("metrics/train.json"), {"model": name, "classes": classes, **origin, **describe(trained)})
     remove_checkpoint(checkpoint)
+    warn_if_fallen_back(origin, model=name)
     return {"images_per_second": trained.images_per_second, "resumed_epochs": trained.resumed_epochs}
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from wbc.fallback import warn_if_fallen_back
 from wbc.params.base import read_params
 from wbc.params.models import read_model
 from wbc.pretrained import bring_weights
@@ -11,7 +12,8 @@ from wbc.stage import run_stage
 def main() -> None:
     """The model's name in, its weights and where they come from out."""
     model = read_params()["model"]
-    bring_weights(Path("models/pretrained"), model=model, weights=read_model(model).weights)
+    record = bring_weights(Path("models/pretrained"), model=model, weights=read_model(model).weights)
+    warn_if_fallen_back(record, model=model)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 BIN = Path(sys.executable).parent
 PARAMS = """\
 gate:
+  allow_random_weights: false
   overall: {accuracy: 0.8}
   per_class:
     MONOCYTE: {sensitivity: 0.5}
@@ -30,7 +31,13 @@ def run(command: str, *, folder: Path, **variables: str) -> subprocess.Completed
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "metrics").mkdir()
+    write_training(tmp_path, requested="imagenet", used="imagenet")
     return tmp_path
+
+
+def write_training(folder: Path, *, requested: str, used: str) -> None:
+    content = {"model": "vgg16", "weights_requested": requested, "weights_used": used}
+    (folder / "metrics" / "train.json").write_text(json.dumps(content))
 
 
 def write_evaluation(folder: Path, *, accuracy: float, **monocyte: float) -> None:
@@ -89,9 +96,20 @@ def test_the_gate_stays_shut_when_one_is_missed_or_absent(folder: Path) -> None:
     ]
 
 
+def test_the_gate_stays_shut_for_random_weights_that_were_not_asked_for(folder: Path) -> None:
+    write_evaluation(folder, accuracy=0.8, sensitivity=0.75)
+    write_training(folder, requested="auto", used="random")
+
+    result = run("wbc gate", folder=folder)
+
+    assert result.returncode == 1
+    assert "all 2 thresholds met" in result.stdout
+    assert "vgg16 was trained from random weights" in result.stdout
+
+
 def test_the_gate_judges_other_files_when_told(folder: Path) -> None:
     (folder / "other.json").write_text('{"mcc": 0.3}')
-    (folder / "other.yaml").write_text("gate: {overall: {mcc: 0.2}, per_class: {}}")
+    (folder / "other.yaml").write_text("gate: {allow_random_weights: true, overall: {mcc: 0.2}, per_class: {}}")
 
     result = run("wbc gate --evaluation other.json --params other.yaml", folder=folder)
 

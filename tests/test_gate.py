@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from wbc.gate import Check, check_gate, read_evaluation
+from wbc.gate import Check, check_gate, check_weights, read_metrics
 from wbc.params.base import ParamsError, read_section, validate
 from wbc.params.gate import GateParams
 
@@ -16,7 +16,8 @@ EVALUATION: dict[str, Any] = {
 
 
 def gate(overall: dict[str, float] | None = None, per_class: dict[str, dict[str, float]] | None = None) -> GateParams:
-    return validate(GateParams, {"overall": overall or {}, "per_class": per_class or {}}, where="gate")
+    content = {"allow_random_weights": False, "overall": overall or {}, "per_class": per_class or {}}
+    return validate(GateParams, content, where="gate")
 
 
 def test_a_value_at_its_threshold_passes_and_one_below_is_missed() -> None:
@@ -68,6 +69,26 @@ def test_a_threshold_that_can_never_be_met_is_refused(section: dict[str, Any], m
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("requested", "used", "allowed", "refused"),
+    [
+        ("auto", "random", False, True),
+        ("auto", "random", True, False),
+        ("auto", "imagenet", False, False),
+        ("imagenet", "imagenet", False, False),
+        ("random", "random", False, False),
+    ],
+)
+def test_a_fall_back_to_random_weights_shuts_the_gate(requested: str, used: str, allowed: bool, refused: bool) -> None:
+    training = {"model": "vgg16", "weights_requested": requested, "weights_used": used}
+    refusal = check_weights(training, gate=gate().model_copy(update={"allow_random_weights": allowed}))
+
+    assert (refusal is not None) == refused
+    if refusal:
+        assert refusal.startswith("vgg16 was trained from random weights, for its pretrained ones could not be had")
+        assert "gate.allow_random_weights" in refusal
+
+
 def test_the_projects_own_thresholds_are_valid() -> None:
     params = read_section(GateParams, "gate", path=Path(__file__).parents[1] / "params.yaml")
 
@@ -78,7 +99,7 @@ def test_an_evaluation_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "evaluation.json"
     path.write_text('{"accuracy": 0.75}')
 
-    assert read_evaluation(path) == {"accuracy": 0.75}
+    assert read_metrics(path, stage="evaluate") == {"accuracy": 0.75}
 
 
 @pytest.mark.parametrize(
@@ -91,6 +112,6 @@ def test_an_unusable_evaluation_names_the_way_out(tmp_path: Path, content: str |
         path.write_text(content)
 
     with pytest.raises(ValueError) as error:
-        read_evaluation(path)
+        read_metrics(path, stage="evaluate")
     assert str(path) in str(error.value)
     assert message in str(error.value)

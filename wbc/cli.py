@@ -21,17 +21,23 @@ app = typer.Typer(
 @app.command()
 def gate(
     evaluation: Annotated[Path, typer.Option(help="The metrics to judge.")] = Path("metrics/evaluation.json"),
+    training: Annotated[Path, typer.Option(help="What is known of the training.")] = Path("metrics/train.json"),
     params: Annotated[Path, typer.Option(help="The file whose section `gate` holds the thresholds.")] = Path(
         "params.yaml"
     ),
 ) -> None:
-    """Compare the test metrics with the thresholds of `gate` in params.yaml; exit 1 when one is missed or absent."""
-    from wbc.gate import check_gate, read_evaluation
+    """Compare the test metrics with the thresholds of `gate` in params.yaml; exit 1 when one is missed or absent.
+
+    A model that fell back to random weights is refused as well.
+    """
+    from wbc.gate import check_gate, check_weights, read_metrics
     from wbc.params.base import read_section
     from wbc.params.gate import GateParams
 
     try:
-        checks = check_gate(read_evaluation(evaluation), gate=read_section(GateParams, "gate", path=params))
+        thresholds = read_section(GateParams, "gate", path=params)
+        checks = check_gate(read_metrics(evaluation, stage="evaluate"), gate=thresholds)
+        refusal = check_weights(read_metrics(training, stage="train"), gate=thresholds)
     except (OSError, ValueError) as error:
         raise _failure(error) from error
     table = Table("metric", "measured", "required", "")
@@ -42,7 +48,9 @@ def gate(
     Console().print(table)
     missed = sum(not check.passed for check in checks)
     Console().print(f"{missed} of {len(checks)} thresholds missed" if missed else f"all {len(checks)} thresholds met")
-    raise typer.Exit(1 if missed else 0)
+    if refusal:
+        Console(soft_wrap=True).print(Text(refusal, style="bold red"))
+    raise typer.Exit(1 if missed or refusal else 0)
 
 
 @app.command()
@@ -72,12 +80,12 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
     from dvc.scm import RevError
 
     from wbc.experiment import export_results
-    from wbc.gate import read_evaluation
+    from wbc.gate import read_metrics
 
     folder = Path("experiments") / experiment
     try:
         export_results(experiment, destination=folder)
-        evaluation = read_evaluation(folder / "evaluation.json")
+        evaluation = read_metrics(folder / "evaluation.json", stage="evaluate")
     except (OSError, ValueError, RevError) as error:
         raise _failure(error) from error
     table = Table("class", "sensitivity", "specificity", "precision", "F1", "images")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wbc.fallback import fell_back
 from wbc.params.gate import GateParams
 
 
@@ -22,19 +23,29 @@ class Check:
         return self.measured is not None and self.measured >= self.required
 
 
-def read_evaluation(path: Path) -> dict[str, Any]:
-    """Return the content of evaluation.json. Raises ValueError when it is absent or not a JSON object."""
+def read_metrics(path: Path, *, stage: str) -> dict[str, Any]:
+    """Return the JSON file of metrics that ``stage`` writes. Raises ValueError when it is absent or no JSON object."""
     try:
-        evaluation = json.loads(path.read_text())
+        metrics = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise ValueError(
-            f"{path} does not exist: make it with `dvc repro evaluate`, or bring it back with `git restore {path}`"
+            f"{path} does not exist: make it with `dvc repro {stage}`, or bring it back with `git restore {path}`"
         ) from error
     except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}): make it anew with `dvc repro -f evaluate`") from error
-    if not isinstance(evaluation, dict):
-        raise ValueError(f"{path} must hold a JSON object of metrics: make it anew with `dvc repro -f evaluate`")
-    return evaluation
+        raise ValueError(f"{path} is not valid JSON ({error}): make it anew with `dvc repro -f {stage}`") from error
+    if not isinstance(metrics, dict):
+        raise ValueError(f"{path} must hold a JSON object of metrics: make it anew with `dvc repro -f {stage}`")
+    return metrics
+
+
+def check_weights(training: dict[str, Any], *, gate: GateParams) -> str | None:
+    """Return why the weights that training started from, as train.json names them, shut the gate; None if not."""
+    if gate.allow_random_weights or not fell_back(training):
+        return None
+    return (
+        f"{training['model']} was trained from random weights, for its pretrained ones could not be had: bring them "
+        "with `dvc repro --force --single-item weights` and train again, or set gate.allow_random_weights to true"
+    )
 
 
 def check_gate(evaluation: dict[str, Any], *, gate: GateParams) -> list[Check]:

@@ -39,6 +39,9 @@ def test_limits_themselves_are_accepted():
         {"input": [31, 160]},
         {"input": [160]},
         {"weights": "noisy-student"},
+        {"weights": "own.h5"},
+        {"weights": f"own.h5#sha256={63 * '0'}"},
+        {"weights": f"own.pth#sha256={64 * '0'}"},
         {"dropout": 1.0},
         {"dropout": -0.1},
         {"l2": -1e-9},
@@ -77,6 +80,14 @@ def test_other_values_are_refused_by_name(change):
 def test_what_a_model_cannot_do_is_refused(model, change):
     with pytest.raises(ParamsError, match=rf"models\.{model}\.{next(iter(change))}"):
         validate(ModelsParams, blocks() | {model: blocks()[model] | change}, where="models")
+
+
+@pytest.mark.parametrize(
+    "weights",
+    ["auto", "imagenet", "random", f"own.h5#sha256={64 * 'a'}", f"https://x.org/w.h5#sha256={64 * '0'}"],
+)
+def test_weights_may_come_from_anywhere_with_their_hash(weights):
+    assert validate(ModelsParams, blocks(weights=weights)).efficientnet_lite0.weights == weights
 
 
 @pytest.mark.parametrize("trainable", ["none", "all", "last 1", "last 120", "only batch norm", "all but batch norm"])

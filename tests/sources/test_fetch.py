@@ -1,4 +1,5 @@
 import hashlib
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,10 @@ def files(folder: Path) -> list[str]:
 
 def test_a_file_is_kept_in_the_cache_and_not_asked_for_again(server, answer, project) -> None:
     server.will("/labels.csv", answer(CONTENT))
-    path = get(f"{server.url}/labels.csv", sha256=SHA256)
+    path = get(f"{server.url}/labels.csv", known_hash=SHA256)
     assert path == project / ".downloads" / "labels.csv"
     assert path.read_bytes() == CONTENT
-    assert get(f"{server.url}/labels.csv", sha256=SHA256) == path
+    assert get(f"{server.url}/labels.csv", known_hash=SHA256) == path
     assert server.asked == ["/labels.csv"]
     assert files(project) == [".downloads/labels.csv"]
 
@@ -33,7 +34,7 @@ def test_a_wrong_file_in_the_cache_is_replaced(server, answer, project) -> None:
     server.will("/labels.csv", answer(CONTENT))
     (project / ".downloads").mkdir()
     (project / ".downloads" / "labels.csv").write_bytes(b"of another commit")
-    assert get(f"{server.url}/labels.csv", sha256=SHA256).read_bytes() == CONTENT
+    assert get(f"{server.url}/labels.csv", known_hash=SHA256).read_bytes() == CONTENT
 
 
 def test_fresh_asks_again_for_a_file_in_the_cache(server, answer, project) -> None:
@@ -43,15 +44,15 @@ def test_fresh_asks_again_for_a_file_in_the_cache(server, answer, project) -> No
     assert get(f"{server.url}/labels.csv", fresh=True).read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("sha256", [SHA256, None])
+@pytest.mark.parametrize("known_hash", [SHA256, None])
 @pytest.mark.parametrize(
     "trouble",
     [{"status": 500}, {"status": 503}, {"status": 429}, {"body": CONTENT, "cut": 1000}, {"body": CONTENT, "cut": 0}],
     ids=str,
 )
-def test_a_trouble_that_passes_is_tried_again(server, answer, project, trouble, sha256) -> None:
+def test_a_trouble_that_passes_is_tried_again(server, answer, project, trouble, known_hash) -> None:
     server.will("/labels.csv", answer(**trouble), answer(**trouble), answer(CONTENT))
-    assert get(f"{server.url}/labels.csv", sha256=sha256).read_bytes() == CONTENT
+    assert get(f"{server.url}/labels.csv", known_hash=known_hash).read_bytes() == CONTENT
     assert len(server.asked) == 3
     assert files(project) == [".downloads/labels.csv"]
 
@@ -63,9 +64,21 @@ def test_a_stall_is_cut_off_and_tried_again(server, answer, project) -> None:
     assert time.monotonic() - start < 5
 
 
+@pytest.mark.parametrize("known_hash", [f"md5:{hashlib.md5(CONTENT).hexdigest()}", f"sha256:{SHA256}"])
+def test_the_hash_may_name_its_algorithm(server, answer, project, known_hash) -> None:
+    server.will("/labels.csv", answer(CONTENT))
+    assert get(f"{server.url}/labels.csv", known_hash=known_hash).read_bytes() == CONTENT
+
+
+def test_a_wrong_md5_is_named_as_such(server, answer, project) -> None:
+    server.will("/labels.csv", answer(b"other"))
+    with pytest.raises(DownloadError, match=f"MD5 {hashlib.md5(b'other').hexdigest()} instead of {32 * '0'}"):
+        get(f"{server.url}/labels.csv", known_hash=f"md5:{32 * '0'}", attempts=1)
+
+
 def test_other_bytes_that_pass_are_tried_again(server, answer, project) -> None:
     server.will("/labels.csv", answer(b"<html>Log in to the hotel's network</html>"), answer(CONTENT))
-    assert get(f"{server.url}/labels.csv", sha256=SHA256).read_bytes() == CONTENT
+    assert get(f"{server.url}/labels.csv", known_hash=SHA256).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -82,7 +95,7 @@ def test_other_bytes_that_pass_are_tried_again(server, answer, project) -> None:
 def test_a_trouble_that_stays_is_one_clear_line(server, answer, project, trouble, reason, asked) -> None:
     server.will("/labels.csv", answer(**trouble))
     with pytest.raises(DownloadError) as caught:
-        get(f"{server.url}/labels.csv", sha256=SHA256, timeout=0.3)
+        get(f"{server.url}/labels.csv", known_hash=SHA256, timeout=0.3)
     line = str(caught.value).splitlines()[0]
     assert line.startswith(f"cannot get labels.csv from {server.url}/labels.csv: ")
     assert reason in line
@@ -106,10 +119,40 @@ def test_offline_is_one_clear_line(project) -> None:
         get("http://127.0.0.1:9/x")
 
 
+@pytest.fixture
+def silent_server():
+    """A server that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/x"
+
+
+def test_a_server_that_does_not_answer_at_all_is_not_waited_for(silent_server, project) -> None:
+    start = time.monotonic()
+    with pytest.raises(DownloadError, match=rf"^cannot get .* {silent_server}: no answer within 0\.3 s\."):
+        get(silent_server, within=0.3)
+    assert time.monotonic() - start < 3
+
+
+def test_a_server_that_answers_is_asked_for_the_file(server, answer, project) -> None:
+    server.will("/labels.csv", answer(status=500), answer(CONTENT))
+    assert get(f"{server.url}/labels.csv", within=5.0).read_bytes() == CONTENT
+
+
+def test_the_other_way_out_is_the_callers(project) -> None:
+    with pytest.raises(DownloadError, match=r"holds labels\.csv, or do without$"):
+        get("http://127.0.0.1:9/x", attempts=1, otherwise="do without")
+
+
+def test_the_mirror_may_be_passed_over(server, answer, project, monkeypatch) -> None:
+    monkeypatch.setenv("WBC_MIRROR", str(project))
+    server.will("/labels.csv", answer(CONTENT))
+    assert get(f"{server.url}/labels.csv", mirror=False).read_bytes() == CONTENT
+
+
 def test_a_mirror_url_stands_in_for_the_network(server, answer, project, monkeypatch) -> None:
     monkeypatch.setenv("WBC_MIRROR", f"{server.url}/mirror/")
     server.will("/mirror/labels.csv", answer(CONTENT))
-    assert get("https://example.invalid/deep/labels.csv", sha256=SHA256).read_bytes() == CONTENT
+    assert get("https://example.invalid/deep/labels.csv", known_hash=SHA256).read_bytes() == CONTENT
     assert server.asked == ["/mirror/labels.csv"]
 
 
@@ -117,7 +160,7 @@ def test_a_mirror_folder_is_read_in_place(project, monkeypatch) -> None:
     (project / "mirror").mkdir()
     (project / "mirror" / "labels.csv").write_bytes(CONTENT)
     monkeypatch.setenv("WBC_MIRROR", str(project / "mirror"))
-    assert get("https://example.invalid/x", sha256=SHA256) == project / "mirror" / "labels.csv"
+    assert get("https://example.invalid/x", known_hash=SHA256) == project / "mirror" / "labels.csv"
     assert files(project) == ["mirror/labels.csv"]
 
 
@@ -128,7 +171,7 @@ def test_a_relative_mirror_folder_starts_at_the_project(project, monkeypatch) ->
     (project / "mirror" / "labels.csv").write_bytes(CONTENT)
     monkeypatch.chdir(elsewhere)
     monkeypatch.setenv("WBC_MIRROR", "mirror")
-    assert get("https://example.invalid/x", sha256=SHA256).read_bytes() == CONTENT
+    assert get("https://example.invalid/x", known_hash=SHA256).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(("content", "reason"), [(None, "there is no such file"), (b"other", "other bytes")])
@@ -139,7 +182,7 @@ def test_a_mirror_folder_without_the_right_file(project, monkeypatch, content, r
         (mirror / "labels.csv").write_bytes(content)
     monkeypatch.setenv("WBC_MIRROR", str(mirror))
     with pytest.raises(DownloadError) as caught:
-        get("https://example.invalid/x", sha256=SHA256, fresh=True)
+        get("https://example.invalid/x", known_hash=SHA256, fresh=True)
     line = str(caught.value)
     assert line.startswith(f"cannot get labels.csv from {mirror / 'labels.csv'} (instead of https://example.invalid/x)")
     assert reason in line

@@ -12,7 +12,11 @@ Threshold = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 
 
 class GateParams(Section):
-    """The least value that each metric of the test part must reach, overall and for each class by name."""
+    """The least value that each metric of the test part must reach, overall and for each class by name.
 
+    ``allow_random_weights`` lets a model pass that was to start from pretrained weights and did not.
+    """
+
+    allow_random_weights: bool
     overall: dict[OverallMetric, Threshold]
     per_class: dict[str, dict[ClassMetric, Threshold]]

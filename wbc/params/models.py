@@ -1,5 +1,6 @@
 """Parameters of the models: one block under `models` in params.yaml for each name that `model` may take."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -24,9 +25,18 @@ class ModelParams(Section):
 class BackboneParams(ModelParams):
     """A backbone, for which weights exist, under a head."""
 
-    weights: Literal["imagenet", "random"]
+    weights: str
     head: Literal["pooled", "flatten_dense", "linear"]
     trainable: Annotated[str, Field(pattern=r"^(none|all|last [1-9]\d*|only batch norm|all but batch norm)$")]
+
+    @field_validator("weights")
+    @classmethod
+    def _require_source(cls, value: str) -> str:
+        if value not in ("auto", "imagenet", "random") and not re.fullmatch(r".+\.h5#sha256=[0-9a-f]{64}", value):
+            raise ValueError(
+                "must be auto, imagenet, random, or the path or URL of an .h5 file followed by #sha256= and its SHA-256"
+            )
+        return value
 
     @model_validator(mode="after")
     def _require_sense(self) -> "BackboneParams":

@@ -23,7 +23,7 @@ def bring(destination: Path, *, params: BccdParams) -> None:
         _bring_photographs(destination, commit=params.commit, checksums=checksums)
     if unverified(destination, labels):
         url = f"https://raw.githubusercontent.com/dhruvp/wbc-classification/{params.labels_commit}/{LABELS}"
-        write_whole(destination / LABELS, fetch(url, name=LABELS, sha256=labels[LABELS]).read_bytes())
+        write_whole(destination / LABELS, fetch(url, name=LABELS, known_hash=labels[LABELS]).read_bytes())
 
 
 def _bring_photographs(destination: Path, *, commit: str, checksums: Mapping[str, str]) -> None:

@@ -1,11 +1,15 @@
 """Brings one file from the network, or from the mirror that WBC_MIRROR names, into a cache that outlives runs."""
 
+import contextlib
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
+import requests
 from pooch import HTTPDownloader, file_hash
+from pooch.hashes import hash_algorithm, hash_matches
 from requests.exceptions import ChunkedEncodingError, ConnectionError, RequestException
 
 from wbc.files import written_aside
@@ -13,6 +17,7 @@ from wbc.root import project_root
 
 CACHE = ".downloads"
 WEB = ("http://", "https://")
+DRAWN = "run on drawn images: `dvc exp run -S data.source=smears`"
 
 
 class DownloadError(OSError):
@@ -29,13 +34,13 @@ def locate(url: str, *, name: str) -> str:
     return str(project_root() / Path(mirror).expanduser() / name)
 
 
-def unavailable(url: str, *, name: str, reason: str) -> DownloadError:
+def unavailable(url: str, *, name: str, reason: str, mirror: bool = True, otherwise: str = DRAWN) -> DownloadError:
     """Return the error that says in one line what went wrong with ``name`` and what to do about it."""
-    location = locate(url, name=name)
+    location = locate(url, name=name) if mirror else url
     original = "" if location == url else f" (instead of {url})"
     return DownloadError(
         f"cannot get {name} from {location}{original}: {reason}. Either set WBC_MIRROR to a folder or URL that holds "
-        f"{name}, or run on drawn images: `dvc exp run -S data.source=smears`"
+        f"{name}, or {otherwise}"
     )
 
 
@@ -43,58 +48,85 @@ def fetch(
     url: str,
     *,
     name: str,
-    sha256: str | None = None,
+    known_hash: str | None = None,
     fresh: bool = False,
+    mirror: bool = True,
+    otherwise: str = DRAWN,
+    within: float | None = None,
     timeout: float = 30.0,
     attempts: int = 4,
     pause: float = 1.0,
 ) -> Path:
     """Return the path of the file ``name``: in a mirror folder as it is, else downloaded to <root>/.downloads/.
 
-    A downloaded file is kept for later runs and used again while its ``sha256`` fits; ``fresh`` gets it anew.
-    ``timeout`` limits each silence of the server, in seconds. A failure that may pass (no connection, a stall, a
-    body cut short, HTTP 5xx, other bytes) is tried again, ``attempts`` in all, after ``pause`` seconds, then twice
-    as long each time. Raises DownloadError.
+    A downloaded file is kept for later runs and used again while it has its ``known_hash``, a SHA-256, or an MD5 after
+    ``md5:``; ``fresh`` gets it anew. Without ``mirror``, WBC_MIRROR counts for nothing.
+    A server that does not answer at all ``within`` so many seconds is not waited for. Otherwise ``timeout`` limits each
+    silence, in seconds, and a failure that may pass (no connection, a stall, a body cut short, HTTP 5xx, other bytes)
+    is tried again, ``attempts`` in all, after ``pause`` seconds, then twice as long each time.
+    Raises DownloadError, which names ``otherwise`` as the other way out.
     """
-    location = locate(url, name=name)
+
+    def failure(reason: str) -> DownloadError:
+        return unavailable(url, name=name, reason=reason, mirror=mirror, otherwise=otherwise)
+
+    location = locate(url, name=name) if mirror else url
     if not location.startswith(WEB):
-        return _from_folder(Path(location), url=url, sha256=sha256)
+        if fault := find_fault(Path(location), known_hash):
+            raise failure(fault)
+        return Path(location)
     path = project_root() / CACHE / name
     if fresh:
         path.unlink(missing_ok=True)
-    if path.exists() and sha256 in (None, file_hash(path)):
+    if find_fault(path, known_hash) is None:
         return path
+    if within is not None and not _answers(location, within=within):
+        raise failure(f"no answer within {within:g} s")
     for attempt in range(attempts):
         try:
-            return _download(location, path, sha256=sha256, timeout=timeout)
+            return _download(location, path, known_hash=known_hash, timeout=timeout)
         except (RequestException, ValueError) as error:
             reason = _describe(error, timeout=timeout)
             if _is_final(error) or attempt == attempts - 1:
-                raise unavailable(url, name=name, reason=reason) from error
+                raise failure(reason) from error
         print(f"{name}: {reason}; trying again in {pause * 2**attempt:g} s", file=sys.stderr)
         time.sleep(pause * 2**attempt)
     raise ValueError(f"attempts must be at least 1, got {attempts}")
 
 
-def _from_folder(path: Path, *, url: str, sha256: str | None) -> Path:
+def find_fault(path: Path, known_hash: str | None) -> str | None:
+    """Return what is wrong with the file at ``path``, None for nothing. ``known_hash`` as for fetch."""
     if not path.is_file():
-        raise unavailable(url, name=path.name, reason="there is no such file")
-    if sha256 not in (None, file_hash(path)):
-        raise unavailable(url, name=path.name, reason=_other_bytes(path, sha256))
-    return path
+        return "there is no such file"
+    if known_hash is None or hash_matches(path, known_hash):
+        return None
+    algorithm, expected = hash_algorithm(known_hash), known_hash.rpartition(":")[2]
+    name = {"md5": "MD5", "sha256": "SHA-256"}[algorithm]
+    return f"other bytes than expected, {name} {file_hash(path, alg=algorithm)} instead of {expected}"
 
 
-def _download(url: str, path: Path, *, sha256: str | None, timeout: float) -> Path:
+def _answers(url: str, *, within: float) -> bool:
+    """Tell whether the server answers within so many seconds, which include the look-up of its name."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        with contextlib.suppress(RequestException):
+            requests.head(url, timeout=within)
+            answered.set()
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(within)
+    return answered.is_set()
+
+
+def _download(url: str, path: Path, *, known_hash: str | None, timeout: float) -> Path:
     with written_aside(path) as aside:
         # urllib3, below pooch, raises when a body is shorter than its Content-Length
         HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=timeout)(url, aside, None)
-        if sha256 not in (None, file_hash(aside)):
-            raise ValueError(_other_bytes(aside, sha256))
+        if fault := find_fault(aside, known_hash):
+            raise ValueError(fault)
     return path
-
-
-def _other_bytes(path: Path, sha256: str | None) -> str:
-    return f"other bytes than expected, SHA-256 {file_hash(path)} instead of {sha256}"
 
 
 def _is_final(error: Exception) -> bool:
