@@ -1,5 +1,6 @@
 """The whole pipeline as a user runs it: dvc in a git repository of its own, on drawn smears."""
 
+import json
 import os
 import re
 import shutil
@@ -31,10 +32,11 @@ ENVIRONMENT = {
 pytestmark = pytest.mark.slow
 
 
-def run(folder: Path, *command: str, expect: int = 0) -> str:
+def run(folder: Path, *command: str, expect: int = 0, **variables: str) -> str:
     """Run ``command`` in ``folder`` and return what it printed."""
+    environment = ENVIRONMENT | variables
     done = subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     assert done.returncode == expect, done.stdout
     return done.stdout
@@ -142,6 +144,21 @@ def test_another_model_reruns_weights_training_and_evaluation(project: Path) -> 
     short = ["-S", "models.efficientnet_lite0.input=[32,32]", "-S", "models.efficientnet_lite0.epochs=2"]
     output = run(project, "dvc", "exp", "run", "-S", "model=efficientnet_lite0", *short)
     assert executed(output) == ["check", "weights", "train", "evaluate"]
+
+
+def test_a_model_whose_weights_cannot_be_had_completes_and_is_labelled_honestly(project: Path) -> None:
+    short = ["-S", "models.mobilenetv3.input=[32,32]", "-S", "models.mobilenetv3.epochs=2"]
+    offline = {"HTTPS_PROXY": "http://127.0.0.1:9", "KERAS_HOME": str(project / "nothing")}
+    output = run(project, "dvc", "exp", "run", "-S", "model=mobilenetv3", *short, **offline)
+    assert output.count("mobilenetv3 starts from RANDOM weights") == 3  # by weights, before and after training
+    training = json.loads((project / "metrics/train.json").read_text())
+    assert (training["weights_requested"], training["weights_used"]) == ("auto", "random")
+    assert "mobilenetv3 was trained from random weights" in run(project, "wbc", "gate", expect=1)
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    experiment = client.get_experiment_by_name("wbc")
+    assert experiment is not None
+    (labelled,) = client.search_runs([experiment.experiment_id], "tags.weights_requested = 'auto'")
+    assert labelled.data.tags["weights_used"] == "random"
 
 
 def test_an_unknown_model_stops_before_anything_is_lost(project: Path) -> None:
