@@ -78,10 +78,11 @@ def test_the_same_request_writes_the_same_bytes(tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_random_weights_leave_only_the_record(tmp_path):
+@pytest.mark.parametrize(("model", "weights"), [("compact_cnn", "random"), ("custom", "as built")])
+def test_random_weights_leave_only_the_record(tmp_path, model, weights):
     (tmp_path / "weights.npz").write_bytes(b"of an earlier run")
-    record = bring_weights(tmp_path, model="compact_cnn", weights="random")
-    assert record == {"weights_requested": "random", "weights_used": "random", "origin": None, "sha256": None}
+    record = bring_weights(tmp_path, model=model, weights=weights)
+    assert record == {"weights_requested": weights, "weights_used": weights, "origin": None, "sha256": None}
     assert [path.name for path in tmp_path.iterdir()] == ["weights.json"]
 
 

@@ -97,10 +97,11 @@ PYTORCH_MAGIC = 0x1950A86A20F9469CFC6C
 def bring_weights(destination: Path, *, model: str, weights: str) -> dict[str, str | None]:
     """Write what training of ``model`` starts from into the folder ``destination`` and return weights.json.
 
-    ``weights`` is "imagenet", "random", "auto" (ImageNet's if they can be had, else random) or the path or URL of a
-    file of one's own with its hash, "…#sha256=…". weights.json: ``weights_requested``, ``weights_used``, ``origin`` and
-    the ``sha256`` of the origin's bytes. Beside it lies one file of weights, none for random ones: HDF5 under its own
-    name, or from a package weights.npz, float32 arrays under PyTorch's names and in PyTorch's axis order.
+    ``weights`` is "imagenet", "random", "as built", "auto" (ImageNet's if they can be had, else random) or the path or
+    URL of a file of one's own with its hash, "…#sha256=…".
+    weights.json: ``weights_requested``, ``weights_used``, ``origin`` and the ``sha256`` of the origin's bytes. Beside it
+    lies one file of weights, if any: HDF5 under its own name, or from a package weights.npz, float32 arrays under
+    PyTorch's names and in PyTorch's axis order.
     The same request writes the same bytes where the same can be had.
     Raises OSError for a file that cannot be had, ValueError for weights that ``model`` has not or a broken package.
     """
@@ -115,7 +116,7 @@ def bring_weights(destination: Path, *, model: str, weights: str) -> dict[str, s
                 raise
             print(error, file=sys.stderr)
             used = "random"
-    elif weights != "random":
+    elif weights not in ("random", "as built"):
         origin = _bring_own(destination, model=model, weights=weights)
     source, sha256 = origin or (None, None)
     record = {"weights_requested": weights, "weights_used": used, "origin": source, "sha256": sha256}

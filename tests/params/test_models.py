@@ -24,7 +24,8 @@ FROM_SCRATCH = ("compact_cnn", "leaky_cnn", "alexnet")
 def blocks(**changes):
     """Return one valid block for each model, with ``changes`` in that of efficientnet_lite0."""
     plain = {name: BLOCK if name in FROM_SCRATCH else BACKBONE_BLOCK for name in MODEL_NAMES}
-    return plain | {"efficientnet_lite0": BACKBONE_BLOCK | changes}
+    custom = BLOCK | {"weights": "as built", "build": "own.network:build", "options": {}}
+    return plain | {"custom": custom, "efficientnet_lite0": BACKBONE_BLOCK | changes}
 
 
 def test_limits_themselves_are_accepted():
@@ -73,6 +74,8 @@ def test_other_values_are_refused_by_name(change):
         ("alexnet", {"weights": "imagenet"}),
         ("alexnet", {"input": [160, 66]}),
         ("inceptionv3", {"input": [160, 74]}),
+        ("custom", {"build": "own/network.py"}),
+        ("custom", {"weights": "imagenet"}),
         ("vgg16", {"trainable": "only batch norm"}),
         ("convnext_tiny", {"trainable": "all but batch norm"}),
     ],

@@ -56,3 +56,22 @@ def test_every_fault_gets_its_line(tmp_path: Path) -> None:
     with pytest.raises(ParamsError) as caught:
         check_params(write_params(tmp_path, {"seed": -1, "clean.window": 3}))
     assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == ["seed", "clean.window"]
+
+
+@pytest.mark.parametrize(("deps", "refused"), [(["own.py"], False), ([], True)])
+def test_a_network_of_ones_own_must_be_a_dependency_of_training(tmp_path: Path, deps: list[str], refused: bool) -> None:
+    (tmp_path / "own.py").touch()
+    YAML(typ="safe").dump({"stages": {"train": {"deps": deps}}}, tmp_path / "dvc.yaml")
+    path = write_params(tmp_path, {"model": "custom", "models.custom.build": "own:build"})
+    if refused:
+        with pytest.raises(ParamsError, match=r"an edit of own\.py: add it to the deps of train in dvc\.yaml"):
+            check_params(path)
+    else:
+        assert check_params(path).model == "custom"
+
+
+def test_the_network_that_custom_starts_with_is_usable(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    (tmp_path / "wbc" / "models").mkdir(parents=True)
+    (tmp_path / "wbc" / "models" / "compact_cnn.py").touch()
+    assert check_params(write_params(tmp_path, {"model": "custom"})).model == "custom"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from wbc.models import alexnet, applications, compact_cnn, efficientnet_lite, leaky_cnn
+from wbc.models import alexnet, applications, compact_cnn, custom, efficientnet_lite, leaky_cnn
 from wbc.params.models import ModelParams
 
 # Both kinds of builders take ``image_shape``, ``classes`` and ``params``, backbones also ``pretrained``.
@@ -14,6 +14,7 @@ FROM_SCRATCH: dict[str, Callable[..., keras.Model]] = {
     "alexnet": alexnet.build,
     "compact_cnn": compact_cnn.build,
     "leaky_cnn": leaky_cnn.build,
+    "custom": custom.build,
 }
 WITH_BACKBONE: dict[str, Callable[..., keras.Model]] = {
     "efficientnet_lite0": efficientnet_lite.build,
@@ -32,5 +33,5 @@ def build_model(
     if name in WITH_BACKBONE:
         return WITH_BACKBONE[name](image_shape=image_shape, classes=classes, params=params, pretrained=pretrained)
     if pretrained is not None:
-        raise ValueError(f"{name} has no pretrained weights: set models.{name}.weights to random")
+        raise ValueError(f"{name} takes no pretrained weights, {pretrained} must not be there")
     return FROM_SCRATCH[name](image_shape=image_shape, classes=classes, params=params)

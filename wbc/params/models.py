@@ -92,6 +92,14 @@ class AlexNetParams(ScratchParams):
     input: tuple[Annotated[int, Field(ge=67)], Annotated[int, Field(ge=67)]]
 
 
+class CustomParams(ModelParams):
+    """A network of the user's own, from the function ``build`` of a module, with ``options`` that only it reads."""
+
+    build: Annotated[str, Field(pattern=r"^\w+(\.\w+)*:\w+$")]
+    options: dict[str, Any]
+    weights: Literal["as built"]
+
+
 class ModelsParams(Section):
     """One block for each model."""
 
@@ -107,6 +115,7 @@ class ModelsParams(Section):
     compact_cnn: CompactCnnParams
     leaky_cnn: ScratchParams
     alexnet: AlexNetParams
+    custom: CustomParams
 
 
 MODEL_NAMES = tuple(ModelsParams.model_fields)

@@ -42,6 +42,8 @@ def check_params(path: Path = PARAMS_FILE) -> Params:
         _require_name("data.source", data.get("source"), choices=tuple(SourcesParams.model_fields))
     params = validate(Params, content)
     _require_fit(params)
+    if params.model == "custom":
+        _require_dependency(params.models.custom.build.partition(":")[0], dvc_file=path.with_name("dvc.yaml"))
     return params
 
 
@@ -64,3 +66,13 @@ def _require_fit(params: Params) -> None:
     gated = set(params.gate.per_class) & set(params.clean.exclude)
     if gated:
         raise ParamsError(f"params.yaml: gate.per_class: {', '.join(sorted(gated))} is dropped by clean.exclude")
+
+
+def _require_dependency(module: str, *, dvc_file: Path) -> None:
+    """Raise ParamsError where an edit of ``module``, a file of the project, would not make ``train`` run again."""
+    file = f"{module.replace('.', '/')}.py"
+    if (dvc_file.parent / file).exists() and file not in read_params(dvc_file)["stages"]["train"]["deps"]:
+        raise ParamsError(
+            f"params.yaml: models.custom.build: DVC would not notice an edit of {file}: add it to the deps of train in "
+            f"{dvc_file.name}"
+        )
