@@ -176,7 +176,7 @@ def test_auto_falls_back_to_random_weights_and_says_why(project, host, capsys):
     assert time.monotonic() - started < 2
     assert record == {"weights_requested": "auto", "weights_used": "random", "origin": None, "sha256": None}
     assert [path.name for path in (project / "out").iterdir()] == ["weights.json"]
-    assert f"cannot get {NAME} from {NOWHERE}/{NAME}: no " in capsys.readouterr().err
+    assert f"cannot get {NAME} from {NOWHERE}/{NAME}: no connection" in capsys.readouterr().err
 
 
 def test_a_server_that_never_answers_is_not_waited_for(project, host, monkeypatch):

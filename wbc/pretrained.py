@@ -99,8 +99,8 @@ def bring_weights(destination: Path, *, model: str, weights: str) -> dict[str, s
 
     ``weights`` is "imagenet", "random", "as built", "auto" (ImageNet's if they can be had, else random) or the path or
     URL of a file of one's own with its hash, "…#sha256=…".
-    weights.json: ``weights_requested``, ``weights_used``, ``origin`` and the ``sha256`` of the origin's bytes. Beside it
-    lies one file of weights, if any: HDF5 under its own name, or from a package weights.npz, float32 arrays under
+    weights.json: ``weights_requested``, ``weights_used``, ``origin`` and the ``sha256`` of the origin's bytes. Beside
+    it lies one file of weights, if any: HDF5 under its own name, or from a package weights.npz, float32 arrays under
     PyTorch's names and in PyTorch's axis order.
     The same request writes the same bytes where the same can be had.
     Raises OSError for a file that cannot be had, ValueError for weights that ``model`` has not or a broken package.
@@ -143,13 +143,14 @@ def _bring_imagenet(destination: Path, *, model: str, patient: bool) -> tuple[st
 def _find_hosted(file: HostedFile, *, model: str, patient: bool) -> Path:
     """Return where ``file`` is: under WBC_MIRROR, in Keras' own cache, or downloaded. Raises DownloadError."""
     cached = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models" / file.name
+    otherwise = f"put it into {cached.parent}"
     find = partial(
         fetch,
         file.url,
         name=file.name,
         known_hash=file.known_hash,
         within=None if patient else PATIENCE,
-        otherwise=f"put it into {cached.parent}, or set models.{model}.weights to auto or random in params.yaml",
+        otherwise=f"{otherwise}, or set models.{model}.weights to auto" if patient else otherwise,
     )
     if os.environ.get("WBC_MIRROR"):
         try:

@@ -1,6 +1,5 @@
 """Brings one file from the network, or from the mirror that WBC_MIRROR names, into a cache that outlives runs."""
 
-import contextlib
 import os
 import sys
 import threading
@@ -80,8 +79,8 @@ def fetch(
         path.unlink(missing_ok=True)
     if find_fault(path, known_hash) is None:
         return path
-    if within is not None and not _answers(location, within=within):
-        raise failure(f"no answer within {within:g} s")
+    if within is not None and (silence := _find_silence(location, within=within)):
+        raise failure(silence)
     for attempt in range(attempts):
         try:
             return _download(location, path, known_hash=known_hash, timeout=timeout)
@@ -105,19 +104,21 @@ def find_fault(path: Path, known_hash: str | None) -> str | None:
     return f"other bytes than expected, {name} {file_hash(path, alg=algorithm)} instead of {expected}"
 
 
-def _answers(url: str, *, within: float) -> bool:
-    """Tell whether the server answers within so many seconds, which include the look-up of its name."""
-    answered = threading.Event()
+def _find_silence(url: str, *, within: float) -> str | None:
+    """Return why the server did not answer within so many seconds, which include the look-up of its name, or None."""
+    outcome = [f"no answer within {within:g} s"]
 
     def ask() -> None:
-        with contextlib.suppress(RequestException):
+        try:
             requests.head(url, timeout=within)
-            answered.set()
+            outcome.clear()
+        except RequestException as error:
+            outcome[0] = _describe(error, timeout=within)
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(within)
-    return answered.is_set()
+    return next(iter(outcome), None)
 
 
 def _download(url: str, path: Path, *, known_hash: str | None, timeout: float) -> Path:
