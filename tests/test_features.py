@@ -5,36 +5,17 @@ import numpy as np
 import pytest
 
 from wbc.features import extract_features, split_frozen
+from wbc.params.base import read_section
 from wbc.params.models import BackboneParams
 from wbc.params.train import TrainParams
 from wbc.pretrained import bring_weights
 from wbc.training import Examples, Trained, train
 
-LITE = BackboneParams(
-    input=(32, 32),
-    weights="imagenet",
-    head="flatten_dense",
-    trainable="none",
-    dropout=0.3,
-    l2=0.001,
-    optimizer="adam",
-    learning_rate=0.01,
-    batch_size=8,
-    epochs=3,
+PARAMS_FILE = Path(__file__).parents[1] / "params.yaml"
+LITE = read_section(BackboneParams, "models", "efficientnet_lite0", path=PARAMS_FILE).model_copy(
+    update={"input": (32, 32), "head": "flatten_dense", "trainable": "none", "learning_rate": 0.01, "epochs": 3}
 )
-PARAMS = TrainParams(
-    schedule="cosine",
-    warm_up=1,
-    patience=None,
-    loss="cross_entropy",
-    label_smoothing=0.1,
-    class_weights=False,
-    mixup=0.0,
-    accumulate=1,
-    flips=False,
-    mixed_precision=False,
-    tensorboard=False,
-)
+PARAMS = read_section(TrainParams, "train", path=PARAMS_FILE).model_copy(update={"patience": None, "flips": False})
 
 
 @pytest.fixture(scope="module")
@@ -79,15 +60,13 @@ def test_a_head_on_kept_features_learns_what_it_learns_behind_the_frozen_backbon
     np.testing.assert_allclose(kept.model.predict_on_batch(images), through.model.predict_on_batch(images), atol=1e-3)
 
 
-def test_a_killed_training_takes_up_the_kept_features(tmp_path: Path, pretrained: Path) -> None:
-    whole = run(tmp_path / "whole", pretrained=pretrained)
-    run(tmp_path / "part", pretrained=pretrained, model=LITE.model_copy(update={"epochs": 3}))
-    features = tmp_path / "part/training.npy"
-    written = features.stat().st_mtime_ns
-    again = run(tmp_path / "part", pretrained=pretrained)
+def test_a_later_try_takes_up_the_kept_features(tmp_path: Path, pretrained: Path) -> None:
+    first = run(tmp_path, pretrained=pretrained)
+    written = (tmp_path / "training.npy").stat().st_mtime_ns
+    again = run(tmp_path, pretrained=pretrained)
     assert again.resumed_epochs == 3
-    assert features.stat().st_mtime_ns == written
-    for left, right in zip(again.model.get_weights(), whole.model.get_weights(), strict=True):
+    assert (tmp_path / "training.npy").stat().st_mtime_ns == written
+    for left, right in zip(again.model.get_weights(), first.model.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
 
 
