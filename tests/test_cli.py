@@ -147,7 +147,7 @@ def test_an_unreachable_server_never_fails_a_running_stage(pipeline: Path, stage
     result = run("wbc publish download", folder=pipeline, MLFLOW_TRACKING_URI=closed, **variables)
 
     assert result.returncode == status
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 40
     (warning,) = result.stderr.splitlines()
     assert warning.startswith("MLflow unreachable")
     assert warning.endswith("run `wbc publish` later")
@@ -159,7 +159,7 @@ def test_a_server_that_never_answers_costs_seconds(pipeline: Path, silent_server
     result = run("wbc publish download", folder=pipeline, MLFLOW_TRACKING_URI=silent_server, DVC_STAGE="download")
 
     assert result.returncode == 0
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 40
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -174,7 +174,7 @@ def test_a_database_that_cannot_be_opened_costs_seconds(pipeline: Path) -> None:
     )
 
     assert result.returncode == 0
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 40
     assert len(result.stderr.splitlines()) == 1
 
 

@@ -173,7 +173,7 @@ def test_auto_falls_back_to_random_weights_and_says_why(project, host, capsys):
     host(NOWHERE)
     started = time.monotonic()
     record = bring_weights(project / "out", model="vgg16", weights="auto")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
     assert record == {"weights_requested": "auto", "weights_used": "random", "origin": None, "sha256": None}
     assert [path.name for path in (project / "out").iterdir()] == ["weights.json"]
     assert f"cannot get {NAME} from {NOWHERE}/{NAME}: no connection" in capsys.readouterr().err
@@ -185,7 +185,7 @@ def test_a_server_that_never_answers_is_not_waited_for(project, host, monkeypatc
         host(f"http://127.0.0.1:{silent.getsockname()[1]}")
         started = time.monotonic()
         assert bring_weights(project / "out", model="vgg16", weights="auto")["weights_used"] == "random"
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 8
 
 
 def test_imagenet_stops_with_the_ways_out(project, host, server):
