@@ -146,9 +146,9 @@ def test_another_model_reruns_weights_training_and_evaluation(project: Path) -> 
     assert executed(output) == ["check", "weights", "train", "evaluate"]
 
 
-def test_a_model_whose_weights_cannot_be_had_completes_and_is_labelled_honestly(project: Path) -> None:
+def test_a_model_whose_weights_cannot_be_had_completes_and_is_labelled_honestly(project: Path, tmp_path: Path) -> None:
     short = ["-S", "models.mobilenetv3.input=[32,32]", "-S", "models.mobilenetv3.epochs=2"]
-    offline = {"HTTPS_PROXY": "http://127.0.0.1:9", "KERAS_HOME": str(project / "nothing")}
+    offline = {"HTTPS_PROXY": "http://127.0.0.1:9", "KERAS_HOME": str(tmp_path)}
     output = run(project, "dvc", "exp", "run", "-S", "model=mobilenetv3", *short, **offline)
     assert output.count("mobilenetv3 starts from RANDOM weights") == 3  # by weights, before and after training
     training = json.loads((project / "metrics/train.json").read_text())
