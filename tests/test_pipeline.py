@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -190,24 +191,58 @@ def test_the_same_name_on_a_later_commit_shows_the_later_experiment(project: Pat
     assert shown == [2, 3]
 
 
-def test_a_killed_training_goes_on_to_the_same_bytes(project: Path) -> None:
+def kill_after_epoch_two(training: "subprocess.Popen[str]", project: Path) -> None:
+    """Kill between the report of epoch 2 and the next checkpoint."""
+    assert training.stderr is not None
+    next(line for line in training.stderr if line.startswith("epoch 2/4:"))
+    training.send_signal(signal.SIGKILL)
+
+
+def kill_within_an_epoch(training: "subprocess.Popen[str]", project: Path) -> None:
+    """Kill while the second epoch runs."""
+    assert training.stderr is not None
+    next(line for line in training.stderr if line.startswith("epoch 1/4:"))
+    time.sleep(0.05)
+    training.send_signal(signal.SIGKILL)
+
+
+def kill_while_writing(training: "subprocess.Popen[str]", project: Path, *, pattern: str) -> None:
+    """Kill while a file that fits ``pattern`` is there, the temporary name of one that is being written."""
+    while training.poll() is None:
+        if any(project.glob(pattern)):
+            training.send_signal(signal.SIGSTOP)
+            if any(project.glob(pattern)):
+                training.send_signal(signal.SIGKILL)
+                return
+            training.send_signal(signal.SIGCONT)
+    pytest.fail(f"the training ended, {pattern} was never seen")
+
+
+KILLS = {
+    "after an epoch": (kill_after_epoch_two, {2}),
+    "within an epoch": (kill_within_an_epoch, {1, 2}),
+    "writing a checkpoint": (partial(kill_while_writing, pattern=".checkpoints/*/.state.part.npz"), {0, 1, 2, 3}),
+    "writing the model": (partial(kill_while_writing, pattern="models/.model.part.keras"), {4}),
+}
+
+
+@pytest.mark.parametrize("moment", KILLS)
+def test_a_killed_training_goes_on_to_the_same_bytes(project: Path, moment: str) -> None:
+    kill, epochs = KILLS[moment]
     before = (project / "dvc.lock").read_bytes()
     (project / "models/model.keras").unlink()
     shutil.rmtree(project / ".dvc/cache/runs", ignore_errors=True)
-    checkpoints = project / ".checkpoints"
     with subprocess.Popen(
         [sys.executable, "-m", "stages.train"], cwd=project, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
     ) as training:
-        assert training.stderr is not None
-        for line in training.stderr:
-            if line.startswith("epoch 2/4:"):
-                training.send_signal(signal.SIGKILL)
-                break
-    assert any(checkpoints.iterdir())
+        kill(training, project)
+    assert training.returncode == -signal.SIGKILL
+    assert not (project / "models/model.keras").exists()
     output = run(project, "dvc", "repro", "--force", "--single-item", "train")
-    assert "goes on after 2 of 4 epochs" in output
+    resumed = re.search(r"goes on after (\d) of 4 epochs", output)
+    assert (int(resumed[1]) if resumed else 0) in epochs
     assert (project / "dvc.lock").read_bytes() == before
-    assert not any(checkpoints.iterdir())
+    assert not any((project / ".checkpoints").iterdir())
 
 
 def test_a_queue_from_cold_lands_in_the_main_store_with_artifacts_that_open(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ MODEL = ModelParams(
     epochs=4,
 )
 TRAIN = TrainParams(
+    probe_epochs=0,
+    probe_learning_rate=0.001,
     schedule="cosine",
     warm_up=1,
     patience=None,
@@ -120,8 +122,7 @@ def test_patience_ends_a_training_that_no_longer_improves(tmp_path: Path) -> Non
 )
 def test_learning_rate_rises_then_follows_the_schedule(epoch: int, schedule: str, expected: float) -> None:
     params = TRAIN.model_copy(update={"warm_up": 2, "schedule": schedule})
-    model = MODEL.model_copy(update={"epochs": 10})
-    assert learning_rate(epoch, params=params, model_params=model) == pytest.approx(expected)
+    assert learning_rate(epoch, peak=0.01, epochs=10, params=params) == pytest.approx(expected)
 
 
 def test_tensorboard_logs_are_written_on_request(tmp_path: Path) -> None:

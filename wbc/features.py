@@ -15,20 +15,19 @@ from wbc.models.backbone import FEATURES
 _BATCH = 32  # images
 
 
-class Frozen(NamedTuple):
+class Parts(NamedTuple):
     """A model in two parts that share its layers: what the head learns, the whole model knows."""
 
     body: keras.Model  # images to features
     head: keras.Model  # features to probabilities
 
 
-def split_frozen(model: keras.Model) -> Frozen | None:
-    """Return the parts of ``model`` before and behind its features, or None unless the former is frozen."""
+def split_at_features(model: keras.Model) -> Parts | None:
+    """Return the parts of ``model`` before and behind its features, None for a model without a backbone."""
     if FEATURES not in {layer.name for layer in model.layers}:
         return None
     features = model.get_layer(FEATURES).output
-    body, head = keras.Model(model.input, features), keras.Model(features, model.output)
-    return None if body.trainable_weights else Frozen(body, head)
+    return Parts(keras.Model(model.input, features), keras.Model(features, model.output))
 
 
 def extract_features(body: keras.Model, images: Image, *, path: Path) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from wbc.arrays import Image
 from wbc.checkpoints import Arrays, load_checkpoint, save_checkpoint
 from wbc.draws import generator
-from wbc.features import extract_features, split_frozen
+from wbc.features import extract_features, split_at_features
 from wbc.models.registry import build_model
 from wbc.orientations import count_orientations, orient
 from wbc.params.models import ModelParams
@@ -55,6 +55,26 @@ class Trained(NamedTuple):
     images_per_second: float
 
 
+class Phase(NamedTuple):
+    """A stretch of the training: what learns, from what, for how long and how fast, and where its state is kept."""
+
+    learner: keras.Model
+    training: Examples
+    validation: Examples
+    epochs: int  # at most
+    learning_rate: float  # after the warm-up
+    flips: bool
+    checkpoint: Path
+
+
+class Progress(NamedTuple):
+    """How far a training has come: its history, how many epochs of it an earlier try left, seconds of the others."""
+
+    history: pd.DataFrame
+    resumed: int
+    seconds: float
+
+
 def train(
     training: Examples,
     validation: Examples,
@@ -70,14 +90,16 @@ def train(
 ) -> Trained:
     """Train ``model_name`` and return it with the weights of the epoch of the lowest validation loss.
 
-    Linear warm-up, then half a cosine (Loshchilov & Hutter 2017). After each epoch everything that the next one needs
-    is written to ``checkpoint``; a file found there is continued. What is shown depends on (seed, epoch) only.
-    A frozen backbone is run once over the images as they are, without flips, and the head is trained on its features.
+    With ``probe_epochs`` the head learns first, then all that is to be trained (Kumar et al. 2022). While the backbone
+    stays as it is, it is run only once over the images as they are, without flips, and its features are kept.
+    After each epoch everything that the next one needs is written to ``checkpoint``, in the probing phase beside it;
+    a file found there is continued. What is shown depends on (seed, epoch) only.
     ``tensorboard`` is a folder for TensorBoard's logs, None for none.
     """
     if train_params.mixed_precision and tf.config.list_physical_devices("GPU"):
         keras.mixed_precision.set_global_policy("mixed_float16")
-    with _strategy().scope():
+    strategy = _strategy()
+    with strategy.scope():
         model = build_model(
             model_name,
             image_shape=training.images.shape[1:],
@@ -85,55 +107,104 @@ def train(
             params=model_params,
             pretrained=pretrained,
         )
-        frozen = None if train_params.mixup else split_frozen(model)
-        learner = frozen.head if frozen else model
-        _compile(learner, model_params=model_params, params=train_params)
-    if frozen:
-        training = _through(frozen.body, training, path=checkpoint.with_name("training.npy"))
-        validation = _through(frozen.body, validation, path=checkpoint.with_name("validation.npy"))
-        train_params = train_params.model_copy(update={"flips": False})
-    weights = _class_weights(training.labels, classes=classes) if train_params.class_weights else None
-    history, best = _restore(learner, checkpoint)
-    resumed = len(history)
-    if resumed:
-        print(f"goes on after {resumed} of {model_params.epochs} epochs", file=sys.stderr)
-
     board = tf.summary.create_file_writer(str(tensorboard)) if tensorboard else tf.summary.create_noop_writer()
-    started = time.perf_counter()
-    for epoch in range(resumed, model_params.epochs):
-        if _is_over(history, patience=train_params.patience):
-            break
-        rate = learning_rate(epoch, params=train_params, model_params=model_params)
-        learner.optimizer.learning_rate = rate
-        fitted = _fit_epoch(
-            learner,
-            training,
-            epoch=epoch,
-            model_params=model_params,
-            params=train_params,
-            class_weights=weights,
-            seed=seed,
+    progress = Progress(pd.DataFrame(columns=HISTORY, dtype=np.float64), resumed=0, seconds=0.0)
+    for phase in _phases(model, training, validation, checkpoint, model_params=model_params, params=train_params):
+        with strategy.scope():
+            _compile(phase.learner, optimizer=model_params.optimizer, params=train_params)
+        progress = _run_phase(
+            phase, progress, batch_size=model_params.batch_size, params=train_params, board=board, seed=seed
         )
-        checked = _validate(learner, validation, batch_size=model_params.batch_size, classes=classes)
-        row = [epoch + 1, fitted["loss"], fitted["accuracy"], checked["loss"], checked["accuracy"], rate]
-        history = pd.concat([history, pd.DataFrame([row], columns=HISTORY)], ignore_index=True)
-        if best_epoch(history) == epoch + 1:
-            best = learner.get_weights()
-        save_checkpoint(checkpoint, _state(learner, history=history, best=best))
-        _report(row, epochs=model_params.epochs)
-        with board.as_default(step=epoch + 1):
-            for metric, value in zip(HISTORY[1:], row[1:], strict=True):
-                tf.summary.scalar(metric, value)
-    seconds = time.perf_counter() - started
-
-    learner.set_weights(best)
+    history, resumed, seconds = progress
     seen = (len(history) - resumed) * len(training.labels)
-    return Trained(model, history.astype({"epoch": int}), best_epoch(history), resumed, seen / seconds)
+    speed = seen / seconds if seen else 0.0
+    return Trained(model, history.astype({"epoch": int}), best_epoch(history), resumed, speed)
+
+
+def _phases(
+    model: keras.Model,
+    training: Examples,
+    validation: Examples,
+    checkpoint: Path,
+    *,
+    model_params: ModelParams,
+    params: TrainParams,
+) -> Iterator[Phase]:
+    """Yield the phases in turn: the head on kept features, the whole model on images, or one after the other."""
+    parts = split_at_features(model)
+    frozen = parts is not None and not parts.body.trainable_weights and not params.mixup
+    if parts and (frozen or params.probe_epochs):
+        yield Phase(
+            parts.head,
+            _through(parts.body, training, path=checkpoint.with_name("training.npy")),
+            _through(parts.body, validation, path=checkpoint.with_name("validation.npy")),
+            epochs=model_params.epochs if frozen else params.probe_epochs,
+            learning_rate=model_params.learning_rate if frozen else params.probe_learning_rate,
+            flips=False,
+            checkpoint=checkpoint if frozen else checkpoint.with_name("probe.npz"),
+        )
+    if not frozen:
+        yield Phase(
+            model,
+            training,
+            validation,
+            epochs=model_params.epochs,
+            learning_rate=model_params.learning_rate,
+            flips=params.flips,
+            checkpoint=checkpoint,
+        )
 
 
 def _through(body: keras.Model, examples: Examples, *, path: Path) -> Examples:
     """Return the features of ``examples`` in place of their images, kept at ``path``."""
     return Examples(extract_features(body, examples.images, path=path), examples.labels)
+
+
+def _run_phase(
+    phase: Phase,
+    progress: Progress,
+    *,
+    batch_size: int,
+    params: TrainParams,
+    board: tf.summary.SummaryWriter,
+    seed: int,
+) -> Progress:
+    """Go through ``phase``, from its checkpoint if there is one, and leave its learner at the best epoch so far."""
+    since = len(progress.history)
+    history, best = _restore(phase, progress.history)
+    resumed, last = len(history) - since, since + phase.epochs
+    if resumed:
+        print(f"goes on after {len(history)} of {last} epochs", file=sys.stderr)
+    classes = phase.learner.output_shape[-1]
+    weights = _class_weights(phase.training.labels, classes=classes) if params.class_weights else None
+    started = time.perf_counter()
+    for epoch in range(len(history), last):
+        if _is_over(history, since=since, patience=params.patience):
+            break
+        rate = learning_rate(epoch - since, peak=phase.learning_rate, epochs=phase.epochs, params=params)
+        phase.learner.optimizer.learning_rate = rate
+        fitted = _fit_epoch(
+            phase,
+            epoch=epoch,
+            title=f"epoch {epoch + 1}/{last}",
+            batch_size=batch_size,
+            mixup=params.mixup,
+            class_weights=weights,
+            seed=seed,
+        )
+        checked = _validate(phase.learner, phase.validation, batch_size=batch_size)
+        row = [epoch + 1, fitted["loss"], fitted["accuracy"], checked["loss"], checked["accuracy"], rate]
+        history = pd.concat([history, pd.DataFrame([row], columns=HISTORY)], ignore_index=True)
+        if best_epoch(history) == epoch + 1:
+            best = phase.learner.get_weights()
+        save_checkpoint(phase.checkpoint, _state(phase.learner, history=history, best=best))
+        _report(row, epochs=last)
+        with board.as_default(step=epoch + 1):
+            for metric, value in zip(HISTORY[1:], row[1:], strict=True):
+                tf.summary.scalar(metric, value)
+    seconds = time.perf_counter() - started
+    phase.learner.set_weights(best)
+    return Progress(history, progress.resumed + resumed, progress.seconds + seconds)
 
 
 def describe(trained: Trained) -> dict[str, Any]:
@@ -154,14 +225,17 @@ def best_epoch(history: pd.DataFrame) -> int:
     return int(history["epoch"].iloc[int(history["val_loss"].argmin())])
 
 
-def learning_rate(epoch: int, *, params: TrainParams, model_params: ModelParams) -> float:
-    """Return the learning rate of an epoch, counted from 0: a linear rise, then the schedule."""
+def learning_rate(epoch: int, *, peak: float, epochs: int, params: TrainParams) -> float:
+    """Return the learning rate of an epoch of a phase, counted from 0: a linear rise to ``peak``, then the schedule.
+
+    The schedule is constant or half a cosine (Loshchilov & Hutter 2017).
+    """
     if epoch < params.warm_up:
-        return model_params.learning_rate * (epoch + 1) / (params.warm_up + 1)
+        return peak * (epoch + 1) / (params.warm_up + 1)
     if params.schedule == "constant":
-        return model_params.learning_rate
-    progress = (epoch - params.warm_up) / max(model_params.epochs - params.warm_up, 1)
-    return model_params.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+        return peak
+    progress = (epoch - params.warm_up) / max(epochs - params.warm_up, 1)
+    return peak * (1 + math.cos(math.pi * progress)) / 2
 
 
 def _strategy() -> tf.distribute.Strategy:
@@ -170,7 +244,7 @@ def _strategy() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
 
 
-def _compile(model: keras.Model, *, model_params: ModelParams, params: TrainParams) -> None:
+def _compile(model: keras.Model, *, optimizer: str, params: TrainParams) -> None:
     """Give ``model`` its optimizer and its loss: cross-entropy, or focal loss (Lin et al. 2017) with gamma 2."""
     if params.loss == "focal":
         loss = keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=2.0, label_smoothing=params.label_smoothing)
@@ -178,9 +252,7 @@ def _compile(model: keras.Model, *, model_params: ModelParams, params: TrainPara
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=params.label_smoothing)
     accumulate = params.accumulate if params.accumulate > 1 else None
     model.compile(
-        optimizer=_OPTIMIZERS[model_params.optimizer](
-            model_params.learning_rate, gradient_accumulation_steps=accumulate
-        ),
+        optimizer=_OPTIMIZERS[optimizer](gradient_accumulation_steps=accumulate),  # the rate is set in each epoch
         loss=loss,
         metrics=["accuracy"],
         jit_compile=False,  # compiling takes longer than it saves on a processor
@@ -195,28 +267,27 @@ def _class_weights(labels: NDArray[np.integer], *, classes: int) -> dict[int, fl
 
 
 def _fit_epoch(
-    model: keras.Model,
-    examples: Examples,
+    phase: Phase,
     *,
     epoch: int,
-    model_params: ModelParams,
-    params: TrainParams,
+    title: str,
+    batch_size: int,
+    mixup: float,
     class_weights: dict[int, float] | None,
     seed: int,
 ) -> dict[str, float]:
     """Show every image once, in the order of (seed, epoch), and return the mean loss and accuracy."""
-    order = generator(seed, "order", epoch).permutation(len(examples.labels))
+    order = generator(seed, "order", epoch).permutation(len(phase.training.labels))
     draws = generator(seed, "views", epoch)
-    batches = _batches(examples, order=order, size=model_params.batch_size, classes=model.output_shape[-1])
+    batches = _batches(phase.training, order=order, size=batch_size, classes=phase.learner.output_shape[-1])
     total: Counter[str] = Counter()
-    description = f"epoch {epoch + 1}/{model_params.epochs}"
-    with tqdm(total=len(order), desc=description, unit="image", leave=False, disable=None) as bar:
+    with tqdm(total=len(order), desc=title, unit="image", leave=False, disable=None) as bar:
         for images, targets in batches:
-            if params.flips:
+            if phase.flips:
                 images = orient(images, positions=draws.integers(count_orientations(images), size=len(images)))
-            if params.mixup:
-                images, targets = mix(images, targets, alpha=params.mixup, draws=draws)
-            logs = model.train_on_batch(images, targets, class_weight=class_weights, return_dict=True)
+            if mixup:
+                images, targets = mix(images, targets, alpha=mixup, draws=draws)
+            logs = phase.learner.train_on_batch(images, targets, class_weight=class_weights, return_dict=True)
             total.update({name: len(images) * float(value) for name, value in logs.items()})
             bar.update(len(images))
             bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
@@ -236,11 +307,11 @@ def mix(
     return np.rint(blended).astype(np.uint8), share * targets + (1 - share) * targets[partners]
 
 
-def _validate(model: keras.Model, examples: Examples, *, batch_size: int, classes: int) -> dict[str, float]:
+def _validate(model: keras.Model, examples: Examples, *, batch_size: int) -> dict[str, float]:
     """Return the mean loss and accuracy over ``examples``."""
     total: Counter[str] = Counter()
     order = np.arange(len(examples.labels))
-    for images, targets in _batches(examples, order=order, size=batch_size, classes=classes):
+    for images, targets in _batches(examples, order=order, size=batch_size, classes=model.output_shape[-1]):
         logs = model.test_on_batch(images, targets, return_dict=True)
         total.update({name: len(images) * float(value) for name, value in logs.items()})
     return {name: value / len(order) for name, value in total.items()}
@@ -256,8 +327,11 @@ def _batches(
         yield np.asarray(examples.images[chosen]), one_hot[examples.labels[chosen]]
 
 
-def _is_over(history: pd.DataFrame, *, patience: int | None) -> bool:
-    return patience is not None and len(history) > 0 and len(history) - best_epoch(history) >= patience
+def _is_over(history: pd.DataFrame, *, since: int, patience: int | None) -> bool:
+    """Tell whether ``patience`` epochs have passed without a better one, of those after the first ``since``."""
+    if patience is None or len(history) == since:
+        return False
+    return len(history) - max(best_epoch(history), since) >= patience
 
 
 def _state(model: keras.Model, *, history: pd.DataFrame, best: list[np.ndarray]) -> Arrays:
@@ -268,14 +342,17 @@ def _state(model: keras.Model, *, history: pd.DataFrame, best: list[np.ndarray])
     return arrays | {"history": history.to_numpy(dtype=np.float64)}
 
 
-def _restore(model: keras.Model, checkpoint: Path) -> tuple[pd.DataFrame, list[np.ndarray]]:
-    """Bring ``model`` to the state at ``checkpoint`` and return its history and best weights; empty without one."""
-    arrays = load_checkpoint(checkpoint)
+def _restore(phase: Phase, history: pd.DataFrame) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """Bring the learner to the state kept by an earlier try; return its history and its best weights.
+
+    Without such a state these are the ``history`` so far and the weights as they are.
+    """
+    arrays = load_checkpoint(phase.checkpoint)
     if arrays is None:
-        return pd.DataFrame(columns=HISTORY, dtype=np.float64), model.get_weights()
-    for index, variable in enumerate([*model.variables, *model.optimizer.variables]):
+        return history, phase.learner.get_weights()
+    for index, variable in enumerate([*phase.learner.variables, *phase.learner.optimizer.variables]):
         variable.assign(arrays[f"variable.{index}"])
-    best = [arrays[f"best.{index}"] for index in range(len(model.weights))]
+    best = [arrays[f"best.{index}"] for index in range(len(phase.learner.weights))]
     return pd.DataFrame(arrays["history"], columns=HISTORY), best
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
 
-from wbc.models.efficientnet_lite import build, build_backbone
+from wbc.models.efficientnet_lite import SIZES, build, build_backbone
 from wbc.models.preprocessing import preprocess
 from wbc.pretrained import bring_weights
 
@@ -25,15 +25,19 @@ def train_one_step(model):
     model.train_on_batch(images, np.array([0, 1, 2, 3]))
 
 
-def test_backbone_has_the_published_number_of_parameters():
-    network = build_backbone(size=(160, 160), pretrained=None)
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("efficientnet_lite0", 3_413_024), ("efficientnet_lite1", 4_189_344), ("efficientnet_lite2", 4_869_168)],
+)
+def test_backbone_has_the_published_number_of_parameters(name, parameters):
+    network = build_backbone(name, size=(160, 160), pretrained=None)
     assert network.output_shape == (None, 5, 5, 1280)
-    assert network.count_params() == 3_413_024
+    assert network.count_params() == parameters
 
 
 def test_features_are_those_of_the_same_network_in_torch(pretrained):
     image = keras.Input((65, 98, 3), dtype="uint8")
-    network = build_backbone(size=(65, 98), pretrained=pretrained)
+    network = build_backbone("efficientnet_lite0", size=(65, 98), pretrained=pretrained)
     model = keras.Model(image, network(preprocess(image, mode="torch", size=(65, 98))))
     features = model.predict((np.arange(65 * 98 * 3) * 7 % 256).astype(np.uint8).reshape(1, 65, 98, 3), verbose=0)
     assert features.shape == (1, 3, 4, 1280)
@@ -47,10 +51,10 @@ def test_features_are_those_of_the_same_network_in_torch(pretrained):
     )
 
 
-def imagenet_top_five(photograph, *, pretrained):
+def imagenet_top_five(photograph, *, name, pretrained):
     """Classify the middle square of a photograph of scikit-learn's by the backbone and the weights' own classifier."""
     image = keras.Input((427, 427, 3), dtype="uint8")
-    network = build_backbone(size=(224, 224), pretrained=pretrained)
+    network = build_backbone(name, size=(224, 224), pretrained=pretrained)
     features = network(preprocess(image, mode="torch", size=(224, 224)))
     pooled = keras.Model(image, keras.layers.GlobalAveragePooling2D()(features))
     with np.load(pretrained) as tensors:
@@ -58,18 +62,24 @@ def imagenet_top_five(photograph, *, pretrained):
     return np.argsort(-scores[0])[:5].tolist()
 
 
-def test_a_temple_is_a_building(pretrained):
-    bell_cote, palace, castle, church, dome, monastery = 442, 698, 483, 497, 538, 663
-    top_five = imagenet_top_five(load_sample_image("china.jpg"), pretrained=pretrained)
-    assert set(top_five) <= {bell_cote, palace, castle, church, dome, monastery}
+@pytest.mark.parametrize("name", SIZES)
+def test_a_temple_is_a_building(name, tmp_path):
+    bring_weights(tmp_path, model=name, weights="imagenet")
+    bell_cote, palace, castle, church, dome, monastery, beacon = 442, 698, 483, 497, 538, 663, 449
+    temple = load_sample_image("china.jpg")
+    top_five = imagenet_top_five(temple, name=name, pretrained=tmp_path / "weights.npz")
+    assert set(top_five) <= {bell_cote, palace, castle, church, dome, monastery, beacon}
 
 
 def test_a_dahlia_is_a_daisy(pretrained):
-    assert imagenet_top_five(load_sample_image("flower.jpg"), pretrained=pretrained)[0] == 985
+    dahlia = load_sample_image("flower.jpg")
+    assert imagenet_top_five(dahlia, name="efficientnet_lite0", pretrained=pretrained)[0] == 985
 
 
 def test_pretrained_batch_normalisation_stays_as_it_is(pretrained, backbone_params):
-    model = build(image_shape=(64, 64, 3), classes=4, params=backbone_params(), pretrained=pretrained)
+    model = build(
+        "efficientnet_lite0", image_shape=(64, 64, 3), classes=4, params=backbone_params(), pretrained=pretrained
+    )
     before = [layer.get_weights() for layer in batch_norm_layers(model)]
     stem = model.get_layer("backbone").get_layer("conv_stem").get_weights()[0]
     train_one_step(model)
@@ -81,7 +91,7 @@ def test_pretrained_batch_normalisation_stays_as_it_is(pretrained, backbone_para
 
 
 def test_random_batch_normalisation_trains(backbone_params):
-    model = build(image_shape=(64, 64, 3), classes=4, params=backbone_params(), pretrained=None)
+    model = build("efficientnet_lite0", image_shape=(64, 64, 3), classes=4, params=backbone_params(), pretrained=None)
     train_one_step(model)
     for part in model.get_layer("backbone").get_layer("bn0").get_weights():
         assert len(np.unique(part)) > 1
@@ -105,11 +115,17 @@ def test_weights_that_do_not_fit_are_refused(pretrained, tmp_path, change, messa
     change(tensors)
     np.savez(tmp_path / "weights.npz", **tensors)
     with pytest.raises(ValueError, match=message):
-        build(image_shape=(64, 64, 3), classes=4, params=backbone_params(), pretrained=tmp_path / "weights.npz")
+        build(
+            "efficientnet_lite0",
+            image_shape=(64, 64, 3),
+            classes=4,
+            params=backbone_params(),
+            pretrained=tmp_path / "weights.npz",
+        )
 
 
 def test_weights_may_come_as_a_file_of_keras(pretrained, tmp_path):
-    network = build_backbone(size=(64, 64), pretrained=pretrained)
+    network = build_backbone("efficientnet_lite0", size=(64, 64), pretrained=pretrained)
     network.save_weights(tmp_path / "backbone.weights.h5")
-    other = build_backbone(size=(64, 64), pretrained=tmp_path / "backbone.weights.h5")
+    other = build_backbone("efficientnet_lite0", size=(64, 64), pretrained=tmp_path / "backbone.weights.h5")
     np.testing.assert_array_equal(other.get_layer("bn1").gamma, network.get_layer("bn1").gamma)

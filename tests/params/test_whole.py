@@ -42,6 +42,17 @@ def test_the_projects_own_params_are_valid() -> None:
         ({"models.compact_cnn.weights": "imagenet"}, "models.compact_cnn.weights"),
         ({"train.warm_up": 99}, "99 epochs of warm-up leave nothing of models.efficientnet_lite0.epochs"),
         ({"train.mixup": 0.2, "train.class_weights": True}, "mixup blends two: use one of them"),
+        ({"train.mixup": 0.2, "train.probe_epochs": 2}, "mixup blends images anew: use one of them"),
+        ({"train.probe_epochs": 2, "model": "leaky_cnn"}, "train.probe_epochs: leaky_cnn has no backbone"),
+        ({"train.probe_epochs": 2, "model": "vgg16"}, "models.vgg16.trainable is none: raise models.vgg16.epochs"),
+        (
+            {
+                "train.probe_epochs": 2,
+                "models.efficientnet_lite0.weights": "random",
+                "models.efficientnet_lite0.trainable": "all",
+            },
+            "models.efficientnet_lite0.weights: random has nothing to probe",
+        ),
         ({"evaluate.views": 8, "clean.size": [120, 160]}, "evaluate.views: 8 need square images"),
         ({"gate.per_class": {"BASOPHIL": {"f1": 0.5}}}, "BASOPHIL is dropped by clean.exclude"),
     ],

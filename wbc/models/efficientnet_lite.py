@@ -1,10 +1,12 @@
-"""EfficientNet-Lite0: EfficientNet (Tan & Le 2019) without squeeze-and-excitation and with ReLU6, made for small CPUs.
+"""EfficientNet-Lite: EfficientNet (Tan & Le 2019) without squeeze-and-excitation and with ReLU6, made for small CPUs.
 
 Layers bear the names of the PyTorch port that the pretrained weights come from, without its leading underscores.
 """
 
+import math
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -25,43 +27,53 @@ BLOCKS = (
     (6, 320, 1, 1, 3),
 )
 
+
+class Size(NamedTuple):
+    """Factors of BLOCKS: of the channels, and of the repeats of all but the first and the last."""
+
+    width: float
+    depth: float
+
+
+SIZES = {
+    "efficientnet_lite0": Size(width=1.0, depth=1.0),
+    "efficientnet_lite1": Size(width=1.0, depth=1.1),
+    "efficientnet_lite2": Size(width=1.1, depth=1.2),
+}
+
 # A layer's tensors in the order of its Keras weights; in batch normalisation these are gamma, beta and the moments.
 PARTS = ("weight", "bias", "running_mean", "running_var")
 
 
 def build(
-    *, image_shape: tuple[int, int, int], classes: int, params: BackboneParams, pretrained: Path | None
+    name: str, *, image_shape: tuple[int, int, int], classes: int, params: BackboneParams, pretrained: Path | None
 ) -> keras.Model:
     """Return the network from uint8 RGB images (batch, *image_shape) to probabilities (batch, classes).
 
-    ``pretrained`` is a weights.npz of wbc.pretrained or an HDF5 file of Keras. Raises ValueError when it does not fit.
+    ``name`` is a key of SIZES, ``pretrained`` a weights.npz of wbc.pretrained or an HDF5 file of Keras.
+    Raises ValueError when it does not fit.
     """
     image = keras.Input(image_shape, dtype="uint8", name="image")
     return assemble(
-        "efficientnet_lite0",
+        name,
         image=image,
         preprocessed=preprocess(image, mode="torch", size=params.input),
-        backbone=build_backbone(size=params.input, pretrained=pretrained),
+        backbone=build_backbone(name, size=params.input, pretrained=pretrained),
         classes=classes,
         params=params,
         pretrained=pretrained is not None,
     )
 
 
-def build_backbone(*, size: tuple[int, int], pretrained: Path | None) -> keras.Model:
+def build_backbone(name: str, *, size: tuple[int, int], pretrained: Path | None) -> keras.Model:
     """Return the network from preprocessed images (batch, *size, 3) to features (batch, height / 32, width / 32, 1280).
 
-    It has 3,413,024 parameters.
+    Of the sizes 0, 1 and 2 of ``name`` it has 3,413,024, 4,189,344 and 4,869,168 parameters.
     """
     image = keras.Input((*size, 3))
     tensor = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="conv_stem")(image)
     tensor = _normalise(tensor, "bn0", activate=True)
-    strides = [
-        (expansion, channels, stride if repeat == 0 else 1, kernel)
-        for expansion, channels, repeats, stride, kernel in BLOCKS
-        for repeat in range(repeats)
-    ]
-    for number, (expansion, channels, stride, kernel) in enumerate(strides):
+    for number, (expansion, channels, stride, kernel) in enumerate(_scaled_blocks(SIZES[name])):
         tensor = _block(
             tensor, f"blocks.{number}", expansion=expansion, channels=channels, stride=stride, kernel=kernel
         )
@@ -70,6 +82,22 @@ def build_backbone(*, size: tuple[int, int], pretrained: Path | None) -> keras.M
     if pretrained is not None:
         (load_tensors if pretrained.suffix == ".npz" else load_weights)(network, pretrained)
     return network
+
+
+def _scaled_blocks(size: Size) -> list[tuple[int, int, int, int]]:
+    """Return expansion, channels, stride and kernel size of each block in turn."""
+    blocks = []
+    for stage, (expansion, channels, repeats, stride, kernel) in enumerate(BLOCKS):
+        at_an_end = stage in (0, len(BLOCKS) - 1)
+        for repeat in range(repeats if at_an_end else math.ceil(size.depth * repeats)):
+            blocks.append((expansion, _round_channels(size.width * channels), stride if repeat == 0 else 1, kernel))
+    return blocks
+
+
+def _round_channels(channels: float) -> int:
+    """Return the multiple of 8 nearest to ``channels``, the next one where it would fall short by more than a tenth."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
 def _block(

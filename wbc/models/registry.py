@@ -17,7 +17,7 @@ FROM_SCRATCH: dict[str, Callable[..., keras.Model]] = {
     "custom": custom.build,
 }
 WITH_BACKBONE: dict[str, Callable[..., keras.Model]] = {
-    "efficientnet_lite0": efficientnet_lite.build,
+    **{name: partial(efficientnet_lite.build, name) for name in efficientnet_lite.SIZES},
     **{name: partial(applications.build, name) for name in applications.APPLICATIONS},
 }
 

@@ -104,6 +104,8 @@ class ModelsParams(Section):
     """One block for each model."""
 
     efficientnet_lite0: BackboneParams
+    efficientnet_lite1: BackboneParams
+    efficientnet_lite2: BackboneParams
     vgg16: PlainBackboneParams
     resnet50: BackboneParams
     resnet152: BackboneParams

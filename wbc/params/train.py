@@ -8,8 +8,10 @@ from wbc.params.base import Section
 
 
 class TrainParams(Section):
-    """Schedule, stopping and regularisation; warm_up and patience in epochs."""
+    """Phases, schedule, stopping and regularisation; warm_up and patience in epochs."""
 
+    probe_epochs: NonNegativeInt  # in which the head learns alone
+    probe_learning_rate: FiniteFloat = Field(gt=0)
     schedule: Literal["cosine", "constant"]
     warm_up: NonNegativeInt
     patience: PositiveInt | None
@@ -26,4 +28,8 @@ class TrainParams(Section):
     def _makes_sense(self) -> "TrainParams":
         if self.mixup and self.class_weights:
             raise ValueError("class_weights need images of one class, mixup blends two: use one of them")
+        if self.mixup and self.probe_epochs:
+            raise ValueError(
+                "probe_epochs learn from features that are kept, mixup blends images anew: use one of them"
+            )
         return self

@@ -10,7 +10,7 @@ from wbc.params.base import PARAMS_FILE, ParamsError, Section, read_params, vali
 from wbc.params.clean import CleanParams
 from wbc.params.evaluate import EvaluateParams
 from wbc.params.gate import GateParams
-from wbc.params.models import MODEL_NAMES, ModelsParams
+from wbc.params.models import MODEL_NAMES, BackboneParams, ModelParams, ModelsParams
 from wbc.params.sources import DataParams, SourcesParams
 from wbc.params.split import SplitParams
 from wbc.params.train import TrainParams
@@ -61,11 +61,26 @@ def _require_fit(params: Params) -> None:
             f"params.yaml: train.warm_up: {params.train.warm_up} epochs of warm-up leave nothing of "
             f"models.{params.model}.epochs: {epochs}"
         )
+    if params.train.probe_epochs:
+        _require_probe(getattr(params.models, params.model), name=params.model)
     if params.evaluate.views > 4 and params.clean.size[0] != params.clean.size[1]:
         raise ParamsError(f"params.yaml: evaluate.views: {params.evaluate.views} need square images, see clean.size")
     gated = set(params.gate.per_class) & set(params.clean.exclude)
     if gated:
         raise ParamsError(f"params.yaml: gate.per_class: {', '.join(sorted(gated))} is dropped by clean.exclude")
+
+
+def _require_probe(model: ModelParams, *, name: str) -> None:
+    """Raise ParamsError where a head that learns first makes no sense."""
+    if not isinstance(model, BackboneParams):
+        reason = f"{name} has no backbone with a head of its own"
+    elif model.trainable == "none":
+        reason = f"nothing is to follow, models.{name}.trainable is none: raise models.{name}.epochs instead"
+    elif model.weights == "random":
+        reason = f"models.{name}.weights: random has nothing to probe"
+    else:
+        return
+    raise ParamsError(f"params.yaml: train.probe_epochs: {reason}; set it to 0")
 
 
 def _require_dependency(module: str, *, dvc_file: Path) -> None:
