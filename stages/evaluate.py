@@ -10,7 +10,7 @@ from wbc import figures
 from wbc.arrays import Image, read_images
 from wbc.determinism import make_deterministic
 from wbc.files import write_csv, write_json
-from wbc.inference import load_model, predict
+from wbc.inference import load_model, measure_speed, predict
 from wbc.manifest import SPLIT, read_table
 from wbc.params.base import read_number, read_section
 from wbc.params.evaluate import EvaluateParams
@@ -21,7 +21,7 @@ FIGURES = Path("metrics/figures/evaluate")
 DATA_STAGES = ("clean", "split", "augment")
 
 
-def main() -> None:
+def main() -> dict[str, float]:
     """Model and test part in, scores, predictions and figures out."""
     make_deterministic(seed=read_number("seed"), threads=read_number("threads"))
     split, cells = read_table(Path("data/split.csv"), SPLIT), read_images(Path("data/cells.npy"))
@@ -37,6 +37,7 @@ def main() -> None:
     print(f"test part: {scores['images']} images, accuracy {scores['accuracy']:.3f}, macro F1 {scores['macro_f1']:.3f}")
     draw_results(predictions, images=cells[test.index], truth=truth, probabilities=probabilities, classes=classes)
     draw_data(cells, labels=split["label"].tolist())
+    return {"images_per_second": measure_speed(model, cells, positions=test.index, views=views)}
 
 
 def draw_results(

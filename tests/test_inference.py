@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from wbc.inference import predict
+from wbc.inference import measure_speed, predict
 
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(7, 8, 8, 3), dtype=np.uint8)
 
@@ -39,3 +39,7 @@ def test_views_are_averaged_over_all_orientations(model: keras.Model) -> None:
 def test_oblong_images_have_no_eight_views(model: keras.Model) -> None:
     with pytest.raises(ValueError, match=r"set evaluate\.views to 4 or 1"):
         predict(model, IMAGES[:, :4], positions=[0], views=8)
+
+
+def test_the_speed_is_a_number_of_images_a_second(model: keras.Model) -> None:
+    assert 1 < measure_speed(model, IMAGES, positions=range(7)) < 1_000_000

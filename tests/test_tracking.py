@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from ruamel.yaml import YAML
 
-from wbc.tracking import UnknownStageError, publish, tracking_uri
+from wbc.tracking import UnknownStageError, publish, read_runs, tracking_uri
 
 BIN = Path(sys.executable).parent
 
@@ -414,3 +414,17 @@ def test_the_store_is_in_the_main_workspace_unless_named(tmp_path: Path, monkeyp
 def test_an_unknown_stage_names_the_known_ones(project: Path) -> None:
     with pytest.raises(UnknownStageError, match="'trian' to publish: there are download, augment, train, evaluate"):
         outcomes("trian")
+
+
+def test_the_runs_of_the_present_data_are_read_latest_first(project: Path) -> None:
+    assert read_runs().empty
+    list(publish())
+    [run] = read_runs().to_dict("records")
+    assert (run["model"], run["weights_used"], run["test_accuracy"]) == ("tiny", "random", 0.75)
+
+
+def test_a_run_on_other_data_is_not_read(project: Path) -> None:
+    list(publish())
+    lock = (project / "dvc.lock").read_text()
+    (project / "dvc.lock").write_text(lock.replace(locked(project, "train")["dep.data/train.npy"], "0" * 32))
+    assert read_runs().empty

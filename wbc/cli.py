@@ -75,6 +75,32 @@ def publish(stage: Annotated[str | None, typer.Argument(help="Only this stage.")
 
 
 @app.command()
+def models(
+    output: Annotated[Path, typer.Option(help="A Markdown file with the marks of such a table.")] = Path(
+        "docs/models.md"
+    ),
+) -> None:
+    """Write a table of the models that MLflow has recorded on the present split, the latest run of each.
+
+    A run counts when it was trained and tested on the images that dvc.lock names.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from wbc import tracking
+    from wbc.model_table import insert_table, render_table
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        runs = tracking.read_runs()
+        if runs.empty:
+            raise ValueError("MLflow has no run of a model on the present split: `dvc repro`, or `wbc publish`")
+        table = render_table(runs)
+        insert_table(output, table)
+    except (OSError, ValueError) as error:
+        raise _failure(error) from error
+    Console(soft_wrap=True).print(Text(f"{table}written to {output}"))
+
+
+@app.command()
 def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experiment, or a git revision.")]) -> None:
     """Print the test metrics of an experiment and copy its metrics and figures to experiments/<name>/."""
     from dvc.scm import RevError

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import mlflow
 import numpy as np
+import pandas as pd
 from dvc.dependency.param import ParamsDependency
 from dvc.output import Output
 from dvc.repo import Repo
@@ -35,6 +36,7 @@ from sqlalchemy import create_engine
 from wbc.root import project_root
 
 MODEL = "models/model.keras"
+MODELS = "wbc"  # the experiment of trained models, one row each
 MODEL_STAGES = ("train", "evaluate")  # they share one run for each model, the row that people sort
 BATCH = 100  # as many parameters or tags as MLflow takes in one call
 
@@ -92,6 +94,22 @@ def publish(name: str | None = None) -> Iterator[tuple[str, str]]:
                 yield stage, _complete(client, record, folder=Path(repo.root_dir))
             else:
                 yield stage, "left out, its files are not those of dvc.lock: run `dvc repro` or `dvc checkout`"
+
+
+def read_runs() -> pd.DataFrame:
+    """Return parameters, metrics and tags of the evaluated models that read the data files that dvc.lock names.
+
+    One row for each run, the latest first. Raises MLflow's errors as they come.
+    """
+    with Repo() as repo:
+        [train] = (stage for stage in repo.index.stages if stage.addressing == "train")
+        data = {item.def_path: item.hash_info.value for item in train.deps if item.def_path.startswith("data/")}
+    client = _connect()
+    experiment = client.get_experiment_by_name(MODELS)
+    conditions = [f"tags.`dep.{path}` = '{md5}'" for path, md5 in data.items() if md5]
+    query = " and ".join([*conditions, "tags.`published.evaluate` != ''"])
+    found = client.search_runs([experiment.experiment_id], query, order_by=["start_time DESC"]) if experiment else []
+    return pd.DataFrame([{**run.data.params, **run.data.metrics, **run.data.tags} for run in found])
 
 
 def _read_record(stage: PipelineStage, *, producers: Mapping[str, Output], from_files: bool) -> Record:
@@ -182,7 +200,7 @@ def _find_or_create(client: MlflowClient, record: Record, *, start: int) -> Run 
     """Return the run of ``record``, begun at ``start`` (ms) if new; None for an evaluation of a model without a run."""
     key, value = record.identity
     with _one_at_a_time():
-        experiment = _find_or_create_experiment(client, "wbc" if record.stage in MODEL_STAGES else "wbc-data")
+        experiment = _find_or_create_experiment(client, MODELS if record.stage in MODEL_STAGES else "wbc-data")
         found = client.search_runs([experiment], f"tags.`{key}` = '{value}'", max_results=1)
         if found or record.stage == "evaluate":
             return found[0] if found else None

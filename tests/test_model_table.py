@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from wbc.model_table import insert_table, render_table
+
+
+def runs() -> pd.DataFrame:
+    """Return three runs of two models, the latest first."""
+    figures = {
+        "train_seconds": [99.6, 60.2, 50.0],
+        "trainable_parameters": [1234567.0, 2052.0, 2052.0],
+        "evaluate_images_per_second": [100.4, float("nan"), 10.0],
+        "validation_accuracy": [0.8, 0.7, 0.9],
+        "test_accuracy": [0.75, 0.6, 0.95],
+        "test_balanced_accuracy": [0.5, 0.4, 0.95],
+        "test_macro_f1": [0.55, 0.61111, 0.95],
+        "test_auroc": [0.9, 0.8, 0.99],
+    }
+    names = {
+        "model": ["lite", "vgg16", "vgg16"],
+        "weights_requested": ["imagenet", "auto", "auto"],
+        "weights_used": ["imagenet", "random", "imagenet"],
+    }
+    return pd.DataFrame(names | figures)
+
+
+def test_the_latest_run_of_each_model_is_a_row_and_the_best_macro_f1_comes_first() -> None:
+    assert render_table(runs()).splitlines()[2:] == [
+        "| `vgg16` | **random**, no ImageNet | 2,052 | 60 | nan | 0.700 | 0.600 | 0.400 | 0.611 | 0.800 |",
+        "| `lite` | imagenet | 1,234,567 | 100 | 100 | 0.800 | 0.750 | 0.500 | 0.550 | 0.900 |",
+    ]
+
+
+def test_a_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    page = tmp_path / "models.md"
+    page.write_text("# Models\n\n<!-- table of models -->\nold\n<!-- end of table -->\n\nAfterwards.\n")
+    for table in ("| first |\n", "| second |\n"):
+        insert_table(page, table)
+    assert page.read_text() == (
+        "# Models\n\n<!-- table of models -->\n\n| second |\n\n<!-- end of table -->\n\nAfterwards.\n"
+    )
+
+
+def test_a_page_without_marks_is_left_as_it_is(tmp_path: Path) -> None:
+    page = tmp_path / "models.md"
+    page.write_text("# Models\n")
+    with pytest.raises(ValueError, match="has no place for a table: write <!-- table of models --> and"):
+        insert_table(page, "| table |\n")
+    assert page.read_text() == "# Models\n"
