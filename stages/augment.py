@@ -26,8 +26,8 @@ def main() -> None:
     )
     write_csv(Path("data/train.csv"), table)
     write_json(Path("metrics/augment.json"), summarise(table))
-    made = table.index[table["kind"] != "original"]
-    examples = examples_of_each_class(read_images(TRAIN)[made], table["label"][made].tolist())
+    made = table[table["kind"] != "original"]
+    examples = examples_of_each_class(read_images(TRAIN), positions=made.index.tolist(), labels=made["label"].tolist())
     contact_sheet(Path("metrics/figures/augment/views.png"), rows=examples)
 
 

@@ -27,7 +27,9 @@ def main() -> None:
     write_csv(Path("data/manifest.csv"), manifest)
     write_csv(Path("data/dropped.csv"), dropped)
     write_json(Path("metrics/clean.json"), summarise(manifest, dropped))
-    examples = examples_of_each_class(read_images(CELLS), manifest["label"].tolist())
+    examples = examples_of_each_class(
+        read_images(CELLS), positions=manifest.index.tolist(), labels=manifest["label"].tolist()
+    )
     contact_sheet(Path("metrics/figures/clean/cells.png"), rows=examples)
 
 

@@ -35,21 +35,23 @@ def main() -> dict[str, float]:
     write_json(Path("metrics/evaluation.json"), scores)
     write_csv(Path("metrics/predictions.csv"), predictions)
     print(f"test part: {scores['images']} images, accuracy {scores['accuracy']:.3f}, macro F1 {scores['macro_f1']:.3f}")
-    draw_results(predictions, images=cells[test.index], truth=truth, probabilities=probabilities, classes=classes)
+    draw_results(predictions, cells, positions=test.index.tolist(), probabilities=probabilities, classes=classes)
     draw_data(cells, labels=split["label"].tolist())
     return {"images_per_second": measure_speed(model, cells, positions=test.index, views=views)}
 
 
 def draw_results(
-    predictions: pd.DataFrame, *, images: Image, truth: np.ndarray, probabilities: np.ndarray, classes: list[str]
+    predictions: pd.DataFrame, images: Image, *, positions: list[int], probabilities: np.ndarray, classes: list[str]
 ) -> None:
     """Draw how the model learned and where it is right and wrong."""
+    truth = pd.Categorical(predictions["truth"], classes).codes
     counts = count_confusion(truth, probabilities, classes=classes)
     figures.confusion_matrix(FIGURES / "confusion_matrix.png", counts=counts, classes=classes)
     figures.roc_curves(FIGURES / "roc_curves.png", truth=truth, probabilities=probabilities, classes=classes)
     figures.mistakes(
         FIGURES / "mistakes.png",
         images=images,
+        positions=positions,
         truth=predictions["truth"].tolist(),
         prediction=predictions["prediction"].tolist(),
         confidence=probabilities.max(axis=1),

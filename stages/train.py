@@ -63,8 +63,11 @@ def read_examples() -> tuple[Examples, Examples, list[str]]:
     split, table = read_table(SPLIT_FILE, SPLIT), read_table(TABLE, TRAIN)
     classes = sorted(split["label"].unique())
     held_out = split.index[split["split"] == "validation"]
-    training = Examples(read_images(IMAGES), pd.Categorical(table["label"], classes).codes)
-    validation = Examples(read_images(CELLS)[held_out], pd.Categorical(split["label"][held_out], classes).codes)
+    parts = [(IMAGES, table.index, table["label"]), (CELLS, held_out, split["label"][held_out])]
+    training, validation = (
+        Examples(read_images(path), positions.to_numpy(), pd.Categorical(labels, classes).codes)
+        for path, positions, labels in parts
+    )
     return training, validation, classes
 
 

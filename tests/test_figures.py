@@ -35,6 +35,7 @@ def draw_mistakes(path: Path, *, prediction: list[str]) -> None:
     figures.mistakes(
         path,
         images=IMAGES,
+        positions=range(5),
         truth=LABELS,
         prediction=prediction,
         confidence=PROBABILITIES.max(axis=1),
@@ -126,6 +127,7 @@ def test_the_gallery_shows_the_most_confident_mistakes_and_no_more_than_24(tmp_p
     figures.mistakes(
         tmp_path / "drawn.png",
         images=images,
+        positions=range(30),
         truth=["NEUTROPHIL"] * 30,
         prediction=["NEUTROPHIL"] + ["EOSINOPHIL"] * 29,
         confidence=np.linspace(1, 0.5, 30),

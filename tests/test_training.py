@@ -41,7 +41,7 @@ def discs(count: int, *, seed: int) -> Examples:
     """Return dark and bright pictures of 40x40 px, class 0 and 1 in turn."""
     labels = np.arange(count) % 2
     noise = np.random.default_rng(seed).integers(0, 60, size=(count, 40, 40, 3))
-    return Examples((noise + 150 * labels[:, None, None, None]).astype(np.uint8), labels)
+    return Examples((noise + 150 * labels[:, None, None, None]).astype(np.uint8), np.arange(count), labels)
 
 
 def run(checkpoint: Path, *, model: ModelParams = MODEL, params: TrainParams = TRAIN) -> Trained:
@@ -168,7 +168,7 @@ def test_class_weights_make_rare_classes_count_as_much(tmp_path: Path) -> None:
     for weighted in (False, True):
         keras.utils.set_random_seed(3)
         trained = train(
-            Examples(rare.images[keep], rare.labels[keep]),
+            Examples(rare.images, keep, rare.labels[keep]),
             discs(8, seed=2),
             classes=2,
             model_name="compact_cnn",

@@ -52,7 +52,14 @@ def _fitted(image: Image, *, side: int) -> Image:
     return square
 
 
-def examples_of_each_class(images: Image, labels: Sequence[str], *, count: int = 8) -> dict[str, list[Image]]:
-    """Return for each class, sorted, up to ``count`` of its ``images`` (images, height, width, 3), evenly spread."""
-    positions = {name: [row for row, label in enumerate(labels) if label == name] for name in sorted(set(labels))}
-    return {name: [images[row] for row in rows[:: -(-len(rows) // count)]] for name, rows in positions.items()}
+def examples_of_each_class(
+    images: Image, *, positions: Sequence[int], labels: Sequence[str], count: int = 8
+) -> dict[str, list[Image]]:
+    """Return for each class, sorted, up to ``count`` of its images, evenly spread.
+
+    ``images`` (images, height, width, 3) may be memory-mapped; ``labels`` are those of the images at ``positions``.
+    """
+    rows: dict[str, list[int]] = {name: [] for name in sorted(set(labels))}
+    for position, label in zip(positions, labels, strict=True):
+        rows[label].append(position)
+    return {name: [images[row] for row in members[:: -(-len(members) // count)]] for name, members in rows.items()}

@@ -30,17 +30,21 @@ def split_at_features(model: keras.Model) -> Parts | None:
     return Parts(keras.Model(model.input, features), keras.Model(features, model.output))
 
 
-def extract_features(body: keras.Model, images: Image, *, path: Path) -> NDArray[np.float32]:
-    """Return what ``body`` makes of ``images`` (images, height, width, 3), float32, mapped from the .npy at ``path``.
+def extract_features(
+    body: keras.Model, images: Image, *, positions: NDArray[np.integer], path: Path
+) -> NDArray[np.float32]:
+    """Return what ``body`` makes of the images at ``positions``, float32, memory-mapped from the .npy at ``path``.
+
+    ``images`` (images, height, width, 3), uint8, may be memory-mapped as well.
 
     The file is written batch by batch, unless an earlier try has left it there whole.
     """
     if not path.exists():
-        shape = (len(images), *body.output_shape[1:])
+        shape = (len(positions), *body.output_shape[1:])
         with written_aside(path) as aside:
             features = np.lib.format.open_memmap(aside, mode="w+", dtype=np.float32, shape=shape)
-            for start in tqdm(range(0, len(images), _BATCH), desc="features", unit="batch", disable=None):
-                batch = np.asarray(images[start : start + _BATCH])
+            for start in tqdm(range(0, len(positions), _BATCH), desc="features", unit="batch", disable=None):
+                batch = np.asarray(images[positions[start : start + _BATCH]])
                 features[start : start + len(batch)] = body.predict_on_batch(batch)
             features.flush()
     return np.load(path, mmap_mode="r")

@@ -204,6 +204,7 @@ def mistakes(
     path: Path,
     *,
     images: Image,
+    positions: Sequence[int],
     truth: Sequence[str],
     prediction: Sequence[str],
     confidence: NDArray[np.floating],
@@ -211,8 +212,9 @@ def mistakes(
 ) -> None:
     """Draw at most 24 images whose prediction is wrong, the most confident first, equals by identifier.
 
-    ``images`` (images, height, width, 3) uint8 may be memory-mapped; only those drawn are read. ``truth`` and
-    ``prediction`` are class names, ``confidence`` is the probability of the prediction.
+    ``images`` (images, height, width, 3) uint8 may be memory-mapped; only those drawn are read. ``positions`` says
+    where in it the others' rows are: ``truth`` and ``prediction`` are class names, ``confidence`` is the probability
+    of the prediction.
     """
     wrong = np.flatnonzero(np.asarray(truth) != np.asarray(prediction))
     order = sorted(wrong.tolist(), key=lambda index: (-confidence[index], identifiers[index]))[:_GALLERY]
@@ -225,7 +227,7 @@ def mistakes(
         shown = f", the {len(order)} most confident" if len(wrong) > len(order) else ", the most confident first"
         figure.suptitle(f"{len(wrong)} of {len(truth)} images called wrong{shown}", x=0.005, ha="left")
         for axes, index in zip(_grid(figure, len(order), columns=columns), order, strict=True):
-            axes.imshow(images[index])
+            axes.imshow(images[positions[index]])
             axes.set_title(f"{truth[index]} called\n{prediction[index]} {confidence[index]:.2f}", weight="normal")
             axes.set_xlabel(identifiers[index], loc="left", fontsize="small", color=_FAINT)
 

@@ -36,12 +36,13 @@ _OPTIMIZERS = {
 
 
 class Examples(NamedTuple):
-    """Images, uint8 (images, height, width, 3), or their float32 features, and the class index of each (images,).
+    """Images, uint8 (images, height, width, 3), or their float32 features, and the class index (examples,) of some.
 
-    Both may be memory-mapped.
+    Example i is the image at ``positions[i]``; the array of images may be memory-mapped and is read batch by batch.
     """
 
     images: NDArray[Any]
+    positions: NDArray[np.integer]
     labels: NDArray[np.integer]
 
 
@@ -157,7 +158,8 @@ def _phases(
 
 def _through(body: keras.Model, examples: Examples, *, path: Path) -> Examples:
     """Return the features of ``examples`` in place of their images, kept at ``path``."""
-    return Examples(extract_features(body, examples.images, path=path), examples.labels)
+    features = extract_features(body, examples.images, positions=examples.positions, path=path)
+    return Examples(features, np.arange(len(features)), examples.labels)
 
 
 def _run_phase(
@@ -324,7 +326,7 @@ def _batches(
     one_hot = np.eye(classes, dtype=np.float32)
     for start in range(0, len(order), size):
         chosen = order[start : start + size]
-        yield np.asarray(examples.images[chosen]), one_hot[examples.labels[chosen]]
+        yield np.asarray(examples.images[examples.positions[chosen]]), one_hot[examples.labels[chosen]]
 
 
 def _is_over(history: pd.DataFrame, *, since: int, patience: int | None) -> bool:
