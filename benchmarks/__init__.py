@@ -1,1 +1,1 @@
-"""Measurements of speed and memory against a named alternative in the same run; docs/benchmarks.md keeps their output."""
+"""Speed and memory measured against a named alternative in the same run; docs/benchmarks.md keeps the output."""

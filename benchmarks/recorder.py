@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import wraps
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 
@@ -48,4 +49,4 @@ def epochs_of(steps: list[Span], *, epochs: int) -> list[list[Span]]:
 
 def between(steps: list[Span]) -> list[float]:
     """Return the seconds between each of ``steps`` and the next."""
-    return [later.start - earlier.end for earlier, later in zip(steps, steps[1:], strict=False)]
+    return [later.start - earlier.end for earlier, later in pairwise(steps)]

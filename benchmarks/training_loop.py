@@ -19,6 +19,7 @@ from wbc.models.registry import build_model
 from wbc.params.base import read_section
 from wbc.params.models import ModelParams, read_model
 from wbc.params.train import TrainParams
+from wbc.pretrained import bring_weights
 from wbc.training import Examples, train
 
 SEED = 1
@@ -45,6 +46,7 @@ def main(
             "model_name": model,
             "model_params": model_params,
             "train_params": train_params,
+            "pretrained": bring_pretrained(Path(folder) / "pretrained", model_name=model, model_params=model_params),
             "threads": threads,
         }
         sides: list[Callable[..., list[float]]] = [bare_loop, our_loop]
@@ -65,14 +67,30 @@ def main(
     print(f"ours reaches {ours / bare:.1%} of the bare loop")
 
 
+def bring_pretrained(folder: Path, *, model_name: str, model_params: ModelParams) -> Path | None:
+    """Return the weights that ``model_params`` ask for: what is frozen, and so the work, depends on them."""
+    bring_weights(folder, model=model_name, weights=model_params.weights)
+    return next((path for path in folder.iterdir() if path.suffix != ".json"), None)
+
+
 def bare_loop(
-    folder: Path, *, model_name: str, model_params: ModelParams, train_params: TrainParams, threads: int
+    folder: Path,
+    *,
+    model_name: str,
+    model_params: ModelParams,
+    train_params: TrainParams,
+    pretrained: Path | None,
+    threads: int,
 ) -> list[float]:
     """Return the seconds of each epoch but the first of nothing but steps on arrays in memory."""
     make_deterministic(seed=SEED, threads=threads)
     cells = _read(folder, mapped=False)
     model = build_model(
-        model_name, image_shape=cells.images.shape[1:], classes=len(CLASSES), params=model_params, pretrained=None
+        model_name,
+        image_shape=cells.images.shape[1:],
+        classes=len(CLASSES),
+        params=model_params,
+        pretrained=pretrained,
     )
     compile_model(model, model_params=model_params, train_params=train_params)
     targets, size = one_hot(cells.labels, classes=len(CLASSES)), model_params.batch_size
@@ -86,7 +104,13 @@ def bare_loop(
 
 
 def our_loop(
-    folder: Path, *, model_name: str, model_params: ModelParams, train_params: TrainParams, threads: int
+    folder: Path,
+    *,
+    model_name: str,
+    model_params: ModelParams,
+    train_params: TrainParams,
+    pretrained: Path | None,
+    threads: int,
 ) -> list[float]:
     """Return the seconds of each epoch but the first, from its first batch to its last step, validation apart."""
     make_deterministic(seed=SEED, threads=threads)
@@ -101,7 +125,7 @@ def our_loop(
             model_name=model_name,
             model_params=model_params,
             train_params=train_params,
-            pretrained=None,
+            pretrained=pretrained,
             checkpoint=Path(checkpoints) / "state.npz",
             tensorboard=None,
             seed=SEED,
