@@ -1,0 +1,1 @@
+"""Speed and memory measured against a named alternative in the same run; docs/benchmarks.md keeps the output."""

@@ -1,0 +1,73 @@
+"""Measures one side of a comparison in a process of its own, and prints the sides as a table."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from platform import python_version
+from typing import Any, NamedTuple
+
+from rich.box import MARKDOWN
+from rich.console import Console
+from rich.table import Table
+
+
+class Measured(NamedTuple):
+    """What a function returned, how long it took, and its process's memory in MiB.
+
+    ``peak`` is the most that was resident, pages of mapped files among it; ``before`` is what the interpreter and the
+    imported libraries held before the function was called.
+    """
+
+    result: Any
+    seconds: float
+    peak: int
+    before: int
+
+    @property
+    def grown(self) -> int:
+        """MiB that the function itself needed at most."""
+        return self.peak - self.before
+
+
+def measure(function: Callable[..., Any], **arguments: Any) -> Measured:
+    """Call ``function``, which a module must name, in a fresh process. Linux only: /proc knows the memory."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
+        return process.submit(_measure_here, function, arguments).result()
+
+
+def _measure_here(function: Callable[..., Any], arguments: dict[str, Any]) -> Measured:
+    before = _resident("VmRSS")
+    started = time.perf_counter()
+    result = function(**arguments)
+    seconds = time.perf_counter() - started
+    return Measured(result, seconds, peak=_resident("VmHWM"), before=before)
+
+
+def _resident(field: str) -> int:
+    """Return a field of /proc/self/status in MiB.
+
+    Not resource.getrusage: a new process inherits its ru_maxrss from the one that started it.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+def print_machine(*libraries: str) -> None:
+    """Print the number of cores, how busy they are before the measurement, and the versions of ``libraries``."""
+    versions = [f"{name} {version(name)}" for name in libraries]
+    load = f"load {os.getloadavg()[0]:.1f} at the start"
+    print(", ".join([f"{os.cpu_count()} cores", load, f"Python {python_version()}", *versions]), flush=True)
+
+
+def print_table(*, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print ``rows`` below ``header``, as wide as they are; all but the first column are figures."""
+    table = Table(box=MARKDOWN)
+    for index, name in enumerate(header):
+        table.add_column(name, justify="right" if index else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=160).print(table)
