@@ -17,7 +17,7 @@ from benchmarks.cells import CLASSES, draw_cells
 from benchmarks.measure import Measured, measure, print_machine, print_table
 from benchmarks.plain import compile_model, one_hot, our_schedule
 from wbc.determinism import make_deterministic
-from wbc.features import Frozen, split_frozen
+from wbc.features import Parts, split_at_features
 from wbc.models.registry import build_model
 from wbc.params.base import read_section
 from wbc.params.models import ModelParams, read_model
@@ -157,8 +157,8 @@ def head_alone(task: Task) -> Fitted:
     make_deterministic(seed=SEED, threads=task.threads)
     training, validation = (_read(task.folder / part, mapped=False) for part in PARTS)
     model = _build(task)
-    frozen = split_frozen(model)
-    if frozen is None:
+    frozen = split_at_features(model)
+    if frozen is None or frozen.body.trainable_weights:
         raise ValueError(f"{task.model_name} is not frozen: choose a model with trainable: none")
     compile_model(frozen.head, model_params=task.model_params, train_params=task.train_params)
     schedule = our_schedule(model_params=task.model_params, train_params=task.train_params)
@@ -196,7 +196,7 @@ class Clock:
         self._since = now
 
 
-def _pass_through(frozen: Frozen, examples: Examples, *, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _pass_through(frozen: Parts, examples: Examples, *, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return batches of ``size`` features and their one-hot labels, in one random order for all epochs."""
     order = np.random.default_rng(SEED).permutation(len(examples.labels))
     targets = one_hot(examples.labels, classes=len(CLASSES))
@@ -219,7 +219,7 @@ def _read(folder: Path, *, mapped: bool) -> Examples:
     images, labels = (
         np.load(folder / name, mmap_mode="r" if mapped else None) for name in ("images.npy", "labels.npy")
     )
-    return Examples(images, labels)
+    return Examples(images, np.arange(len(labels)), labels)
 
 
 def report(*, bound: Measured, ours: Measured, fits: dict[str, Measured], epochs: int, fit_epochs: int) -> None:

@@ -28,4 +28,5 @@ def one_hot(labels: NDArray[np.integer], *, classes: int) -> NDArray[np.float32]
 
 def our_schedule(*, model_params: ModelParams, train_params: TrainParams) -> Callable[[int], float]:
     """Return the learning rate of our training as a function of the epoch, counted from 0."""
-    return lambda epoch: learning_rate(epoch, params=train_params, model_params=model_params)
+    peak, epochs = model_params.learning_rate, model_params.epochs
+    return lambda epoch: learning_rate(epoch, peak=peak, epochs=epochs, params=train_params)
