@@ -6,9 +6,9 @@ from pathlib import Path
 
 from wbc.params.base import read_section
 from wbc.params.sources import DataParams
+from wbc.records import write_records
 from wbc.sources.registry import SOURCES
 from wbc.stage import run_stage
-from wbc.voc import write_records
 
 RAW = Path("data/raw")
 ASIDE = Path("data/.raw.part")  # no out of DVC's, so a killed download finds its files again
@@ -21,8 +21,7 @@ def main() -> None:
     params = read_section(source.schema, "sources", name)
     aside = ASIDE / f"{name}-{hashlib.sha256(params.model_dump_json().encode()).hexdigest()[:8]}"
     aside.mkdir(parents=True, exist_ok=True)
-    source.bring(aside, params=params)
-    write_records(aside)
+    write_records(aside, source.bring(aside, params=params))
     shutil.rmtree(RAW, ignore_errors=True)
     aside.rename(RAW)
     shutil.rmtree(ASIDE)

@@ -10,6 +10,7 @@ ROW = {
     "id": "007",
     "label": "NA",
     "group": "007",
+    "part": "",
     "file": "JPEGImages/007.jpg",
     "width": 640,
     "height": 480,

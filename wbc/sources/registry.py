@@ -3,15 +3,20 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import pandas as pd
+
 from wbc.params.base import Section
 from wbc.params.sources import BccdParams, SmearsParams
 from wbc.sources import bccd, smears
 
 
 class Source(NamedTuple):
-    """``bring(destination, params=...)`` fills a folder with the layout of wbc.voc, perhaps on top of a killed try."""
+    """``bring(destination, params=...)`` fills a folder and returns its records (wbc.manifest.RECORDS).
 
-    bring: Callable[..., None]
+    The folder may hold what a killed try left.
+    """
+
+    bring: Callable[..., pd.DataFrame]
     schema: type[Section]
 
 
