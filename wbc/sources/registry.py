@@ -6,8 +6,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from wbc.params.base import Section
-from wbc.params.sources import BccdParams, SmearsParams
-from wbc.sources import bccd, smears
+from wbc.params.sources import BccdParams, FoldersParams, SmearsParams
+from wbc.sources import bccd, folders, smears
 
 
 class Source(NamedTuple):
@@ -23,4 +23,5 @@ class Source(NamedTuple):
 SOURCES: dict[str, Source] = {
     "bccd": Source(bccd.bring, BccdParams),
     "smears": Source(smears.bring, SmearsParams),
+    "folders": Source(folders.bring, FoldersParams),
 }
