@@ -8,6 +8,7 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 SPLITS = ("train", "validation", "test")
+UNUSED = "unused"  # in no part, for its group is in another one of an official split
 
 _TEXT: dict[str, Any] = {"dtype": str, "checks": pa.Check.str_length(min_value=1)}
 _PIXELS: dict[str, Any] = {"dtype": float, "nullable": True, "coerce": True}  # pandas reads 1.0 as int
@@ -52,10 +53,16 @@ SPLIT = pa.DataFrameSchema(
         "id": pa.Column(**_TEXT, unique=True),
         "label": pa.Column(**_TEXT),
         "group": pa.Column(**_TEXT),
-        "split": pa.Column(str, pa.Check.isin(SPLITS)),
+        "split": pa.Column(str, pa.Check.isin((*SPLITS, UNUSED))),
     },
+    strict=True,
+)
+
+GROUPED_SPLIT = pa.DataFrameSchema(  # what every strategy but random must make
+    SPLIT.columns,
     checks=pa.Check(
-        lambda table: table.groupby("group")["split"].nunique().le(1).all(), error="a group crosses splits"
+        lambda table: table[table["split"] != UNUSED].groupby("group")["split"].nunique().le(1).all(),
+        error="a group crosses splits",
     ),
     strict=True,
 )
