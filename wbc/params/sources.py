@@ -44,7 +44,7 @@ class GroupsParams(Section):
 class DataParams(Section):
     """Which source the images come from, and which patient or slide each of them belongs to."""
 
-    source: Literal["bccd", "smears", "folders"]
+    source: Literal["bccd", "smears", "folders", "npz", "blood_cells"]
     groups: GroupsParams | None
 
 
@@ -106,9 +106,26 @@ class FoldersParams(Section):
         return self
 
 
+class NpzParams(Section):
+    """A file in MedMNIST's format, a path or a URL, its checksum and the names of its classes from 0 on."""
+
+    path: str = Field(pattern=r"\.npz(\?.*)?$")
+    md5: str = Field(pattern="^[0-9a-f]{32}$")
+    classes: tuple[str, ...] = Field(min_length=2)
+
+
+class BloodCellsParams(Section):
+    """The pinned commit of the augmented copies, and the archive that they are taken from."""
+
+    commit: str = Field(pattern="^[0-9a-f]{40}$")
+    archive: Literal["full", "train_sample"]
+
+
 class SourcesParams(Section):
     """One block for each source."""
 
     bccd: BccdParams
     smears: SmearsParams
     folders: FoldersParams
+    npz: NpzParams
+    blood_cells: BloodCellsParams

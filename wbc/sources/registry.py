@@ -6,8 +6,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from wbc.params.base import Section
-from wbc.params.sources import BccdParams, FoldersParams, SmearsParams
-from wbc.sources import bccd, folders, smears
+from wbc.params.sources import BccdParams, BloodCellsParams, FoldersParams, NpzParams, SmearsParams
+from wbc.sources import bccd, blood_cells, folders, npz, smears
 
 
 class Source(NamedTuple):
@@ -24,4 +24,6 @@ SOURCES: dict[str, Source] = {
     "bccd": Source(bccd.bring, BccdParams),
     "smears": Source(smears.bring, SmearsParams),
     "folders": Source(folders.bring, FoldersParams),
+    "npz": Source(npz.bring, NpzParams),
+    "blood_cells": Source(blood_cells.bring, BloodCellsParams),
 }
