@@ -8,8 +8,8 @@ from wbc.contact_sheet import contact_sheet, examples_of_each_class
 from wbc.files import write_csv, write_json
 from wbc.params.base import read_section
 from wbc.params.clean import CleanParams
+from wbc.records import read_records
 from wbc.stage import run_stage
-from wbc.voc import read_records
 
 RAW = Path("data/raw")
 CELLS = Path("data/cells.npy")

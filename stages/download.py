@@ -6,9 +6,10 @@ from pathlib import Path
 
 from wbc.params.base import read_section
 from wbc.params.sources import DataParams
+from wbc.records import write_records
+from wbc.sources.groups import supply_groups
 from wbc.sources.registry import SOURCES
 from wbc.stage import run_stage
-from wbc.voc import write_records
 
 RAW = Path("data/raw")
 ASIDE = Path("data/.raw.part")  # no out of DVC's, so a killed download finds its files again
@@ -16,13 +17,13 @@ ASIDE = Path("data/.raw.part")  # no out of DVC's, so a killed download finds it
 
 def main() -> None:
     """Fill a folder aside, add records.csv and rename it."""
-    name = read_section(DataParams, "data").source
-    source = SOURCES[name]
+    data = read_section(DataParams, "data")
+    name, source = data.source, SOURCES[data.source]
     params = read_section(source.schema, "sources", name)
     aside = ASIDE / f"{name}-{hashlib.sha256(params.model_dump_json().encode()).hexdigest()[:8]}"
     aside.mkdir(parents=True, exist_ok=True)
-    source.bring(aside, params=params)
-    write_records(aside)
+    records = source.bring(aside, params=params)
+    write_records(aside, supply_groups(records, params=data.groups) if data.groups else records)
     shutil.rmtree(RAW, ignore_errors=True)
     aside.rename(RAW)
     shutil.rmtree(ASIDE)

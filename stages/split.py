@@ -12,13 +12,13 @@ from wbc.stage import run_stage
 
 def main() -> None:
     """Manifest in, one part for each image out."""
-    table = split(
-        read_table(Path("data/manifest.csv"), MANIFEST),
-        params=read_section(SplitParams, "split"),
-        seed=read_number("seed"),
-    )
+    params = read_section(SplitParams, "split")
+    table = split(read_table(Path("data/manifest.csv"), MANIFEST), params=params, seed=read_number("seed"))
     write_csv(Path("data/split.csv"), table)
-    write_json(Path("metrics/split.json"), summarise(table))
+    summary = summarise(table, strategy=params.strategy)
+    write_json(Path("metrics/split.json"), summary)
+    for note in summary["notes"]:
+        print(f"note: {note}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from wbc.manifest import MANIFEST, read_table
 from wbc.params.clean import CleanParams
 from wbc.params.sources import BccdParams
 from wbc.sources.bccd import bring
-from wbc.voc import Box, write_annotation, write_records
+from wbc.sources.labels import read_labels
+from wbc.voc import Box, write_annotation
 
 Tables = tuple[pd.DataFrame, pd.DataFrame]
 
@@ -30,7 +31,7 @@ def parameters(**changes: object) -> CleanParams:
 
 def run(folder: Path, *, seed: int = 0, **changes: object) -> Tables:
     """Clean the raw data in ``folder`` into its cells.npy."""
-    records = write_records(folder)
+    records = read_labels(folder)
     return clean(records, raw=folder, cells=folder / "cells.npy", params=parameters(**changes), seed=seed)
 
 

@@ -4,12 +4,13 @@ import pandas as pd
 import pytest
 
 from wbc.files import write_csv
-from wbc.manifest import MANIFEST, SPLIT, TRAIN, check_table, read_table
+from wbc.manifest import GROUPED_SPLIT, MANIFEST, TRAIN, check_table, read_table
 
 ROW = {
     "id": "007",
     "label": "NA",
     "group": "007",
+    "part": "",
     "file": "JPEGImages/007.jpg",
     "width": 640,
     "height": 480,
@@ -62,4 +63,4 @@ def test_an_absent_column_and_a_repeated_id_are_named(tmp_path: Path) -> None:
 def test_a_split_keeps_groups_together_and_knows_three_parts(parts: list[str], message: str) -> None:
     table = pd.DataFrame({"id": ["a", "b"], "label": "MONOCYTE", "group": "a", "split": parts})
     with pytest.raises(ValueError, match=message):
-        check_table(table, SPLIT, where="the split")
+        check_table(table, GROUPED_SPLIT, where="the split")

@@ -68,5 +68,13 @@ def test_a_class_too_small_is_named_before_anything_is_computed() -> None:
         "SMOTE with 9 neighbours needs 10 images of a class, but LYMPHOCYTE has 9, MONOCYTE has 6.",
         "Set augment.neighbours to at most 5, augment.balance to repeat, or raise augment.copies.",
     ]
+    labels[labels == "MONOCYTE"] = "NEUTROPHIL"
+    labels[0] = "MONOCYTE"
+    with pytest.raises(ValueError, match=r"MONOCYTE has 1\.\nSet augment\.balance to repeat, or raise augment\.copies"):
+        plan_smote(images, labels, targets={"MONOCYTE": 30}, neighbours=5, seed=0)
+
+
+def test_the_check_is_all_that_stands_before_the_computation() -> None:
+    images, labels = noise(0)
     with pytest.raises(AssertionError):
         plan_smote(images.view(Untouchable), labels, targets={"MONOCYTE": 30}, neighbours=5, seed=0)

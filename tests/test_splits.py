@@ -12,8 +12,11 @@ from wbc.splits import SplitError, split, summarise
 PARTS = {"train", "validation", "test"}
 
 
-def parameters(*, validation: float = 0.16, test: float = 0.2, folds: int | None = None, fold: int = 0) -> SplitParams:
-    return SplitParams(validation=validation, test=test, folds=folds, fold=fold)
+def parameters(
+    strategy: str = "grouped", *, validation: float = 0.16, test: float = 0.2, folds: int | None = None, fold: int = 0
+) -> SplitParams:
+    values = {"strategy": strategy, "validation": validation, "test": test, "folds": folds, "fold": fold}
+    return SplitParams.model_validate(values)
 
 
 def manifest(**counts: int) -> pd.DataFrame:
@@ -25,14 +28,19 @@ def manifest(**counts: int) -> pd.DataFrame:
 
 @st.composite
 def manifests(draw: st.DrawFn) -> pd.DataFrame:
-    """Return two to four classes of 2 to 30 groups of 1 to 3 images; some groups hold images of two classes."""
+    """Return two to four classes of 1 to 30 groups of 1 to 3 images; some groups hold images of two classes.
+
+    The first class has at least 3 groups. The official parts are drawn image by image.
+    """
     sizes = {
-        name: draw(st.lists(st.integers(1, 3), min_size=2, max_size=30)) for name in "ABCD"[: draw(st.integers(2, 4))]
+        name: draw(st.lists(st.integers(1, 3), min_size=3 if name == "A" else 1, max_size=30))
+        for name in "ABCD"[: draw(st.integers(2, 4))]
     }
     rows = [(f"{name}{number}", name) for name in sizes for number, size in enumerate(sizes[name]) for _ in range(size)]
     rows += [(f"A{number}", "B") for number in range(draw(st.integers(0, 2)))]
     table = pd.DataFrame(rows, columns=["group", "label"])
-    return table.assign(id=[f"i{number}" for number in range(len(table))])
+    parts = draw(st.lists(st.sampled_from(["train", "train", "validation", "test"]), min_size=len(table)))
+    return table.assign(id=[f"i{number}" for number in range(len(table))], part=parts[: len(table)])
 
 
 def attempt(images: pd.DataFrame, *, params: SplitParams, seed: int) -> pd.DataFrame | str:
@@ -43,57 +51,88 @@ def attempt(images: pd.DataFrame, *, params: SplitParams, seed: int) -> pd.DataF
         return str(error)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(
     images=manifests(),
+    strategy=st.sampled_from(["grouped", "random", "blocks", "predefined"]),
     validation=st.floats(0.01, 0.6),
     test=st.floats(0.01, 0.39),
     folds=st.none() | st.integers(3, 6),
     seed=st.integers(0, 2**32 - 1),
     random=st.randoms(use_true_random=False),
 )
-def test_no_group_crosses_and_every_class_reaches_every_part(images, validation, test, folds, seed, random) -> None:
-    params = parameters(validation=validation, test=test, folds=folds, fold=0)
+def test_no_group_crosses_and_every_class_can_be_learned(
+    images, strategy, validation, test, folds, seed, random
+) -> None:
+    folds = None if strategy == "predefined" else folds
+    params = parameters(strategy, validation=validation, test=test, folds=folds, fold=0)
     table = attempt(images, params=params, seed=seed)
-    event("refused" if isinstance(table, str) else "split")
+    event(f"{strategy} refused" if isinstance(table, str) else strategy)
     if isinstance(table, str):
-        assert re.search(r"\b[ABCD]\b", table)
-        assert "fewer folds" in table or "clean.exclude" in table
+        assert re.search(r"\b[ABCD]\b|no test part|no train part", table)
+        assert re.search("fewer folds|clean.exclude|split.strategy=grouped", table)
         return
     assert table["id"].tolist() == images["id"].tolist()
-    assert table.groupby("group")["split"].nunique().max() == 1
-    assert (table.groupby("label")["split"].agg(set) == PARTS).all()
+    used = table[table["split"] != "unused"]
+    assert strategy == "predefined" or len(used) == len(table)
+    if strategy != "random":
+        assert used.groupby("group")["split"].nunique().max() == 1
+    reached = table.groupby("label")["split"].agg(set)
+    assert reached.map(lambda parts: "train" in parts).all()
+    missed = {(name, part) for name, parts in reached.items() for part in PARTS - parts}
+    notes = " ".join(summarise(table, strategy=strategy)["notes"])
+    assert {(name, part) for name, part in missed if f"{name} (" in notes and part in notes} == missed
 
     order = random.sample(range(len(images)), len(images))
     shuffled = split(images.iloc[order], params=params, seed=seed)
     assert shuffled.set_index("id")["split"].to_dict() == table.set_index("id")["split"].to_dict()
 
 
+@settings(max_examples=40, deadline=None)
+@given(images=manifests(), seed=st.integers(0, 2**32 - 1))
+def test_the_official_test_part_stays_whole(images, seed) -> None:
+    table = attempt(images, params=parameters("predefined"), seed=seed)
+    if isinstance(table, str):
+        return
+    assert table.index[table["split"] == "test"].tolist() == images.index[images["part"] == "test"].tolist()
+    validation = images["part"] == "validation"
+    if validation.any():
+        assert set(table["split"][validation]) <= {"validation", "unused"}
+    unused = table["split"] == "unused"
+    later = images["group"].isin(images.loc[images["part"] != "train", "group"])
+    assert later[unused].all()
+
+
+@pytest.mark.parametrize("strategy", ["grouped", "random", "blocks"])
 @pytest.mark.parametrize(("validation", "test"), [(0.16, 0.2), (0.1, 0.1), (0.25, 0.25), (0.05, 0.9), (0.15, 0.3)])
-def test_shares_are_met_in_every_class(validation: float, test: float) -> None:
+def test_shares_are_met_in_every_class(validation: float, test: float, strategy: str) -> None:
     images = manifest(A=200, B=90, C=40)
-    table = split(images, params=parameters(validation=validation, test=test), seed=3)
+    table = split(images, params=parameters(strategy, validation=validation, test=test), seed=3)
     for name, members in table.groupby("label"):
         shares = members["split"].value_counts(normalize=True)
         assert shares["test"] == pytest.approx(test, abs=0.03), name
         assert shares["validation"] == pytest.approx(validation, abs=0.03), name
 
 
+@pytest.mark.parametrize("strategy", ["grouped", "random", "blocks"])
 @pytest.mark.parametrize("count", [3, 5, 10])
-def test_each_image_is_in_the_test_part_of_exactly_one_fold(count: int) -> None:
+def test_each_image_is_in_the_test_part_of_exactly_one_fold(count: int, strategy: str) -> None:
     images = manifest(A=61, B=23, C=12)
     images["group"] = [f"g{number // 2}" if number < 30 else f"g{number}" for number in range(len(images))]
     tests = [
         table.loc[table["split"] == "test", "id"].tolist()
-        for table in (split(images, params=parameters(folds=count, fold=fold), seed=1) for fold in range(count))
+        for table in (
+            split(images, params=parameters(strategy, folds=count, fold=fold), seed=1) for fold in range(count)
+        )
     ]
     assert sorted(itertools.chain(*tests)) == images["id"].tolist()
     assert max(map(len, tests)) - min(map(len, tests)) <= 4
 
 
-def test_another_seed_is_another_split() -> None:
+@pytest.mark.parametrize("strategy", ["grouped", "random", "blocks"])
+def test_another_seed_is_another_split(strategy: str) -> None:
     images = manifest(A=30, B=30)
-    first, again, other = (split(images, params=parameters(), seed=seed) for seed in (1, 1, 2))
+    first, again, other = (split(images, params=parameters(strategy), seed=seed) for seed in (1, 1, 2))
     assert first.equals(again)
     assert not first.equals(other)
 
@@ -116,27 +155,117 @@ def test_hardly_any_training_part_is_still_one(validation: float, test: float) -
     assert (table.groupby("label")["split"].agg(set) == PARTS).all()
 
 
-def test_a_class_of_too_few_groups_is_named_with_the_way_out() -> None:
-    images = manifest(A=50, BLAST=2, RARE=6)
+def test_a_class_too_small_for_every_part_is_split_as_far_as_it_goes_and_named() -> None:
+    images = manifest(A=50, BLAST=2, GIANT=1, RARE=6)
     images.loc[images["label"] == "RARE", "group"] = "one smear"
-    with pytest.raises(SplitError) as caught:
+    table = split(images, params=parameters(), seed=1)
+    reached = table.groupby("label")["split"].agg(lambda parts: sorted(set(parts))).to_dict()
+    assert reached == {
+        "A": ["test", "train", "validation"],
+        "BLAST": ["test", "train"],
+        "GIANT": ["train"],
+        "RARE": ["train"],
+    }
+    assert summarise(table, strategy="grouped")["notes"] == [
+        "BLAST (2 images in 2 groups) has no image in validation",
+        "GIANT (1 images in 1 groups) has no image in validation and test",
+        "RARE (6 images in 1 groups) has no image in validation and test",
+    ]
+
+
+def test_nine_subtypes_with_three_images_in_one() -> None:
+    images = manifest(**dict.fromkeys("ABCDEFGH", 12), BLAST=3)
+    table = split(images, params=parameters(), seed=1)
+    assert (table.groupby("label")["split"].agg(set) == PARTS).all()
+    assert summarise(table, strategy="grouped")["notes"] == []
+
+
+def test_nothing_can_be_held_out_of_single_groups() -> None:
+    images = manifest(A=9, B=9)
+    images["group"] = images["label"]
+    with pytest.raises(SplitError, match=r"no image for validation and test: too few groups or images \(A 1, B 1\)"):
         split(images, params=parameters(), seed=1)
-    assert str(caught.value).splitlines() == [
-        "too few groups to reach train, validation and test: BLAST 2, RARE 1 (3 are needed).",
-        "Leave the class out with -S 'clean.exclude=[BLAST,RARE]' or bring more images.",
-    ]
 
 
-def test_a_class_that_misses_a_fold_is_named_with_the_way_out() -> None:
+def test_patients_with_all_classes_are_not_torn_apart() -> None:
+    images = manifest(A=40, B=40)
+    images["group"] = [f"patient {number % 4}" for number in range(80)]
+    table = split(images, params=parameters(), seed=1)
+    assert table.groupby("split")["group"].nunique().to_dict() == {"test": 1, "train": 2, "validation": 1}
+
+
+def test_a_class_that_misses_a_fold_is_named() -> None:
     images = manifest(A=100, BLAST=4)
-    outcomes = [attempt(images, params=parameters(folds=10, fold=fold), seed=1) for fold in range(10)]
-    refusals = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    assert len(refusals) == 6
-    assert refusals[0].splitlines() == [
-        "BLAST (4 images) does not reach test.",
-        "Take another `seed`, larger shares or fewer folds under `split`, "
-        "or leave the class out with -S 'clean.exclude=[BLAST]'.",
+    notes = []
+    for fold in range(10):
+        table = split(images, params=parameters(folds=10, fold=fold), seed=1)
+        notes += summarise(table, strategy="grouped")["notes"]
+    assert notes == ["BLAST (4 images in 4 groups) has no image in test"] * 6
+
+
+def test_blocks_are_runs_in_file_order() -> None:
+    images = manifest(A=50, B=20)
+    images["id"] = images["group"] = [f"image_{number}" for number in range(len(images))]  # 9 before 10
+    table = split(images, params=parameters("blocks"), seed=4)
+    for name, members in table.groupby("label"):
+        parts = members["split"].tolist()
+        runs = [part for part, _ in itertools.groupby(parts)]
+        assert [part for part in runs if part != "train"] == ["test", "validation"], name
+        assert parts.count("test") == len(parts) // 5
+    assert summarise(table, strategy="blocks")["notes"] == []
+
+
+def test_blocks_do_not_tear_groups_apart_and_say_so() -> None:
+    images = manifest(A=50)
+    first, second = images.index[[0, 49]]
+    images.loc[[first, second], "group"] = "twins"
+    for seed in range(50):
+        table = split(images, params=parameters("blocks"), seed=seed)
+        assert table.groupby("group")["split"].nunique().max() == 1
+        if table.loc[first, "split"] == "test":
+            assert summarise(table, strategy="blocks")["notes"] == [
+                "the test part of A is not one run: groups are kept together"
+            ]
+            return
+    pytest.fail("no test part began at the first image")
+
+
+def test_random_ignores_groups_and_says_so() -> None:
+    images = manifest(A=60)
+    images["group"] = [f"g{number // 2}" for number in range(60)]
+    table = split(images, params=parameters("random"), seed=1)
+    assert table["group"].tolist() == images["group"].tolist()
+    crossing = int((table.groupby("group")["split"].nunique() > 1).sum())
+    assert crossing > 5
+    assert summarise(table, strategy="random")["notes"] == [
+        f"random split: groups are ignored, {crossing} of them lie in more than one part"
     ]
+
+
+def test_an_official_split_is_kept_and_validation_cut_from_its_training_part() -> None:
+    images = manifest(A=60, B=40)
+    images["part"] = ["test" if number % 4 == 0 else "train" for number in range(100)]
+    images.loc[[0, 1], "group"] = "twins"
+    table = split(images, params=parameters("predefined"), seed=1)
+    assert (table["split"] == "test").tolist() == (images["part"] == "test").tolist()
+    assert table["split"].value_counts().to_dict() == {"train": 58, "test": 25, "validation": 16, "unused": 1}
+    assert table.loc[1, "split"] == "unused"
+    assert summarise(table, strategy="predefined")["notes"] == [
+        "1 images are unused: another image of their group is in a later official part"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ([""] * 4, r"the source has no official split\.\nTake -S split\.strategy=grouped"),
+        (["train"] * 4, "the official split of the source has no test part"),
+        (["train", "test", "", ""], "2 images belong to no part of the official split, the first 0002"),
+    ],
+)
+def test_an_official_split_that_is_none(parts: list[str], message: str) -> None:
+    with pytest.raises(SplitError, match=message):
+        split(manifest(A=4).assign(part=parts), params=parameters("predefined"), seed=1)
 
 
 def test_more_folds_than_images() -> None:
@@ -155,8 +284,13 @@ def test_the_summary_counts_images_groups_and_classes() -> None:
             "split": ["train", "train", "train", "validation", "test"],
         }
     )
-    assert summarise(table) == {
+    assert summarise(table, strategy="grouped") == {
+        "strategy": "grouped",
         "train": {"images": 3, "groups": 2, "classes": {"X": 2, "Y": 1}},
         "validation": {"images": 1, "groups": 1, "classes": {"X": 1}},
         "test": {"images": 1, "groups": 1, "classes": {"Y": 1}},
+        "notes": [
+            "X (3 images in 2 groups) has no image in test",
+            "Y (2 images in 2 groups) has no image in validation",
+        ],
     }

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbc.arrays import Image
+from wbc.decoding import decode
 from wbc.params.clean import CleanParams
 
 _BLUR = 2.0  # px, Gaussian sigma
@@ -91,11 +92,9 @@ def examine(path: Path, *, params: CleanParams) -> Examined | None:
 
     Without a nucleus the window lies round the centre of the photograph.
     """
-    encoded = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    if decoded is None:
+    photograph = decode(path.read_bytes())
+    if photograph is None:
         return None
-    photograph = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     height, width = photograph.shape[:2]
     nucleus = find_nucleus(photograph)
     if params.crop == "cell":

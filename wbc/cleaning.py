@@ -41,7 +41,7 @@ def clean(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Write the usable images to ``cells`` and return (manifest, dropped).
 
-    ``records`` has the columns of wbc.voc.RECORD_COLUMNS, with files relative to ``raw``. The manifest's row i
+    ``records`` is a table of wbc.manifest.RECORDS, with files relative to ``raw``. The manifest's row i
     describes image i of ``cells``; ``dropped`` has the columns id, category, reason (a key of REASONS), detail.
     Every record is in exactly one of the two. Raises ValueError when nothing is usable, or when ``thin`` names a
     class without images.
@@ -143,7 +143,8 @@ def _manifest_row(record: pd.Series, *, result: Examined, boxes: Sequence[Box]) 
     return {
         "id": record["id"],
         "label": parse_category(record["category"])[0],
-        "group": record["id"],
+        "group": record["group"] or record["id"],
+        "part": record["part"],
         "file": record["file"],
         "width": result.width,
         "height": result.height,

@@ -8,15 +8,31 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 SPLITS = ("train", "validation", "test")
+UNUSED = "unused"  # in no part, for its group is in another one of an official split
 
 _TEXT: dict[str, Any] = {"dtype": str, "checks": pa.Check.str_length(min_value=1)}
 _PIXELS: dict[str, Any] = {"dtype": float, "nullable": True, "coerce": True}  # pandas reads 1.0 as int
+
+_PART: dict[str, Any] = {"dtype": str, "checks": pa.Check.isin(("", *SPLITS))}  # of the official split, empty without
+
+RECORDS = pa.DataFrameSchema(
+    {
+        "id": pa.Column(**_TEXT, unique=True),
+        "file": pa.Column(str),  # relative to data/raw, empty where a label has no file
+        "category": pa.Column(str),  # a class name, several separated by commas, empty where unknown
+        "annotation": pa.Column(str),  # a VOC file relative to data/raw, empty without
+        "group": pa.Column(str),  # patient or slide as the source or data.groups names it, empty where unknown
+        "part": pa.Column(**_PART),
+    },
+    strict=True,
+)
 
 MANIFEST = pa.DataFrameSchema(
     {
         "id": pa.Column(**_TEXT, unique=True),
         "label": pa.Column(**_TEXT),
         "group": pa.Column(**_TEXT),  # images that show the same cell share a group; a group never crosses a split
+        "part": pa.Column(**_PART),
         "file": pa.Column(**_TEXT),  # relative to data/raw
         "width": pa.Column(int, pa.Check.gt(0)),  # px of the photograph
         "height": pa.Column(int, pa.Check.gt(0)),
@@ -37,10 +53,16 @@ SPLIT = pa.DataFrameSchema(
         "id": pa.Column(**_TEXT, unique=True),
         "label": pa.Column(**_TEXT),
         "group": pa.Column(**_TEXT),
-        "split": pa.Column(str, pa.Check.isin(SPLITS)),
+        "split": pa.Column(str, pa.Check.isin((*SPLITS, UNUSED))),
     },
+    strict=True,
+)
+
+GROUPED_SPLIT = pa.DataFrameSchema(  # what every strategy but random must make
+    SPLIT.columns,
     checks=pa.Check(
-        lambda table: table.groupby("group")["split"].nunique().le(1).all(), error="a group crosses splits"
+        lambda table: table[table["split"] != UNUSED].groupby("group")["split"].nunique().le(1).all(),
+        error="a group crosses splits",
     ),
     strict=True,
 )

@@ -81,11 +81,12 @@ def plan_smote(
     counts = {name: int((labels == name).sum()) for name in targets}
     scarce = {name: count for name, count in counts.items() if count < targets[name] and count <= neighbours}
     if scarce:
+        most = min(scarce.values()) - 1
+        fewer = f"augment.neighbours to at most {most}, " if most else ""  # a single image has no neighbour
         raise ValueError(
             f"SMOTE with {neighbours} neighbours needs {neighbours + 1} images of a class, but "
             + ", ".join(f"{name} has {count}" for name, count in scarce.items())
-            + f".\nSet augment.neighbours to at most {min(scarce.values()) - 1}, "
-            "augment.balance to repeat, or raise augment.copies."
+            + f".\nSet {fewer}augment.balance to repeat, or raise augment.copies."
         )
     sampler = _PlanningSMOTE(images, sampling_strategy=dict(targets), k_neighbors=neighbours, random_state=seed)
     sampler.fit_resample(np.arange(len(images))[:, None], labels)

@@ -10,8 +10,9 @@ from joblib import parallel_config
 
 from wbc.cells import find_nucleus
 from wbc.params.sources import MORPHOLOGIES, SmearsParams
+from wbc.sources.labels import read_labels
 from wbc.sources.smears import LEUKOCYTES, bring, draw_smear, plan_photographs
-from wbc.voc import read_boxes, write_records
+from wbc.voc import read_boxes
 
 PARAMS = SmearsParams(
     seed=5,
@@ -82,7 +83,7 @@ def test_labels_have_the_form_of_bccd(smears: Path) -> None:
 
 
 def test_counts_and_quirks_are_those_asked_for(smears: Path) -> None:
-    records = write_records(smears).set_index("id")
+    records = read_labels(smears).set_index("id")
     whole = records[records["file"] != ""]
     assert len(records) == 15 + 6 + 4 + 2 + 8 + 1 + 2
     assert (records["file"] == "").sum() == 8

@@ -1,6 +1,8 @@
 """Parameters of the image sources: `data` and `sources` in params.yaml."""
 
+import re
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, NonNegativeInt, model_validator
 
@@ -19,10 +21,31 @@ MORPHOLOGIES = (
 )
 
 
-class DataParams(Section):
-    """Which source the images come from."""
+class GroupsParams(Section):
+    """A CSV file with the columns id and group, or a pattern that captures the group in a file's name."""
 
-    source: Literal["bccd", "smears"]
+    file: str | None = None
+    pattern: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> "GroupsParams":
+        if (self.file is None) == (self.pattern is None):
+            raise ValueError("give either file or pattern")
+        if self.pattern is not None:
+            try:
+                count = re.compile(self.pattern).groups
+            except re.error as error:
+                raise ValueError(f"pattern is no regular expression: {error}") from error
+            if count != 1:
+                raise ValueError(f"pattern must have one capturing group, has {count}")
+        return self
+
+
+class DataParams(Section):
+    """Which source the images come from, and which patient or slide each of them belongs to."""
+
+    source: Literal["bccd", "smears", "folders", "npz", "blood_cells"]
+    groups: GroupsParams | None
 
 
 class BccdParams(Section):
@@ -59,8 +82,50 @@ class SmearsParams(Section):
         return self
 
 
+class FoldersParams(Section):
+    """A tree of class folders, which of its classes are taken and what they are called.
+
+    Class names in any case. ``path`` is relative to the project's top folder.
+    """
+
+    path: str | None
+    sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    rename: dict[str, str]
+
+    @model_validator(mode="after")
+    def _is_pinned(self) -> "FoldersParams":
+        if self.path is None:
+            return self
+        if self.path.startswith(("http://", "https://")):
+            if self.sha256 is None:
+                raise ValueError("a URL needs the sha256 of what it leads to")
+            if not urlsplit(self.path).path.strip("/"):
+                raise ValueError(f"the URL {self.path} names no file")
+        return self
+
+
+class NpzParams(Section):
+    """A file in MedMNIST's format, a path or a URL, its checksum and the names of its classes from 0 on."""
+
+    path: str = Field(pattern=r"\.npz(\?.*)?$")
+    md5: str = Field(pattern="^[0-9a-f]{32}$")
+    classes: tuple[str, ...] = Field(min_length=2)
+
+
+class BloodCellsParams(Section):
+    """The pinned commit of the augmented copies, and the archive that they are taken from."""
+
+    commit: str = Field(pattern="^[0-9a-f]{40}$")
+    archive: Literal["full", "train_sample"]
+
+
 class SourcesParams(Section):
     """One block for each source."""
 
     bccd: BccdParams
     smears: SmearsParams
+    folders: FoldersParams
+    npz: NpzParams
+    blood_cells: BloodCellsParams

@@ -55,6 +55,8 @@ def _require_name(key: str, value: object, *, choices: tuple[str, ...]) -> None:
 
 def _require_fit(params: Params) -> None:
     """Raise ParamsError where two sections contradict each other."""
+    if params.data.source == "folders" and params.sources.folders.path is None:
+        raise ParamsError("params.yaml: sources.folders.path: name the folder, zip, tar or URL of your images")
     epochs = getattr(params.models, params.model).epochs
     if params.train.warm_up >= epochs:
         raise ParamsError(

@@ -1,8 +1,10 @@
-"""Unpacks a downloaded archive that nobody vouches for: safe members only, listed files only, each verified."""
+"""Unpacks an archive that nobody vouches for: safe members only, chosen files only."""
 
 import hashlib
 import lzma
+import stat
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PureWindowsPath
@@ -78,6 +80,36 @@ def read_tar(archive: Path) -> Iterator[tuple[str, bytes]]:
                     yield member.name, content.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, RecursionError) as error:
         raise ArchiveError(f"{archive.name} is damaged: {error}") from error
+
+
+def read_zip(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each file of a zip, once all its members are found safe. Raises ArchiveError."""
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            members = packed.infolist()
+            # zipfile stops at the size announced here, so a member cannot grow beyond what is checked
+            check_members(Member(member.filename, member.file_size, _is_plain(member)) for member in members)
+            for member in tqdm(members, desc=archive.name, unit="file", disable=None):
+                if not member.is_dir():
+                    yield member.filename, packed.read(member)
+    # zipfile raises RuntimeError for a password, NotImplementedError for an unknown method or version
+    except (zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError, RuntimeError, ValueError) as error:
+        if isinstance(error, ArchiveError):
+            raise
+        raise ArchiveError(f"{archive.name} is damaged or locked: {error}") from error
+
+
+def _is_plain(member: zipfile.ZipInfo) -> bool:
+    """Tell whether a zip's member is a regular file or a folder; the upper half of its attributes is Unix's mode."""
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    return kind in (0, stat.S_IFREG, stat.S_IFDIR)
+
+
+def read_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each file of a zip or tar, known by its content. Raises ArchiveError."""
+    with archive.open("rb") as file:  # not is_zipfile, which is true as well of a tar that ends in a zip
+        start = file.read(4)
+    return read_zip(archive) if start in (b"PK\3\4", b"PK\5\6") else read_tar(archive)
 
 
 def unverified(folder: Path, checksums: Mapping[str, str]) -> list[str]:

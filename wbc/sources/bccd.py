@@ -3,16 +3,21 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from wbc.params.sources import BccdParams
 from wbc.sources.archive import ArchiveError, extract_verified, unverified, write_whole
 from wbc.sources.fetch import fetch, unavailable
+from wbc.sources.labels import read_labels
 
 CHECKSUMS = Path(__file__).with_suffix(".sha256")
 LABELS = "labels.csv"
 
 
-def bring(destination: Path, *, params: BccdParams) -> None:
+def bring(destination: Path, *, params: BccdParams) -> pd.DataFrame:
     """Fill ``destination`` with JPEGImages/, Annotations/, labels.csv and LICENSE, every file verified.
+
+    Returns the records of labels.csv.
 
     What a killed run left there is used: only files that are absent or wrong are fetched and written.
     Raises DownloadError.
@@ -24,6 +29,7 @@ def bring(destination: Path, *, params: BccdParams) -> None:
     if unverified(destination, labels):
         url = f"https://raw.githubusercontent.com/dhruvp/wbc-classification/{params.labels_commit}/{LABELS}"
         write_whole(destination / LABELS, fetch(url, name=LABELS, known_hash=labels[LABELS]).read_bytes())
+    return read_labels(destination)
 
 
 def _bring_photographs(destination: Path, *, commit: str, checksums: Mapping[str, str]) -> None:

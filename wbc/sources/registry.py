@@ -3,19 +3,27 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import pandas as pd
+
 from wbc.params.base import Section
-from wbc.params.sources import BccdParams, SmearsParams
-from wbc.sources import bccd, smears
+from wbc.params.sources import BccdParams, BloodCellsParams, FoldersParams, NpzParams, SmearsParams
+from wbc.sources import bccd, blood_cells, folders, npz, smears
 
 
 class Source(NamedTuple):
-    """``bring(destination, params=...)`` fills a folder with the layout of wbc.voc, perhaps on top of a killed try."""
+    """``bring(destination, params=...)`` fills a folder and returns its records (wbc.manifest.RECORDS).
 
-    bring: Callable[..., None]
+    The folder may hold what a killed try left.
+    """
+
+    bring: Callable[..., pd.DataFrame]
     schema: type[Section]
 
 
 SOURCES: dict[str, Source] = {
     "bccd": Source(bccd.bring, BccdParams),
     "smears": Source(smears.bring, SmearsParams),
+    "folders": Source(folders.bring, FoldersParams),
+    "npz": Source(npz.bring, NpzParams),
+    "blood_cells": Source(blood_cells.bring, BloodCellsParams),
 }

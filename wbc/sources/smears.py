@@ -20,6 +20,7 @@ import pandas as pd
 from wbc.files import write_csv
 from wbc.parallel import map_parallel
 from wbc.params.sources import SmearsParams
+from wbc.sources.labels import read_labels
 from wbc.voc import Box, write_annotation
 
 Array = np.ndarray
@@ -128,8 +129,8 @@ class Photograph:
     take: int = 0
 
 
-def bring(destination: Path, *, params: SmearsParams) -> None:
-    """Fill ``destination`` with JPEGImages/, Annotations/, labels.csv and twins.csv.
+def bring(destination: Path, *, params: SmearsParams) -> pd.DataFrame:
+    """Fill ``destination`` with JPEGImages/, Annotations/, labels.csv and twins.csv, and return labels.csv's records.
 
     The folder is empty or what a killed run of the same ``params`` left.
     twins.csv holds the truth that BCCD lacks: ``id_a`` and ``id_b`` are the stems of two photographs of the same
@@ -145,6 +146,7 @@ def bring(destination: Path, *, params: SmearsParams) -> None:
     drawn = [one for one in plan if one.file != "none"]
     for _ in map_parallel(partial(_save, destination=destination, params=params), drawn, description="smears"):
         pass
+    return read_labels(destination)
 
 
 def plan_photographs(params: SmearsParams) -> list[Photograph]:
