@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from wbc.arrays import read_images
-from wbc.augmentation import augment, summarise
+from wbc.augmentation import augment, choose_images, summarise
 from wbc.contact_sheet import contact_sheet, examples_of_each_class
 from wbc.files import write_csv, write_json
 from wbc.manifest import SPLIT, read_table
 from wbc.params.augment import AugmentParams
 from wbc.params.base import read_number, read_section
+from wbc.params.split import SplitParams
 from wbc.stage import run_stage
 
 TRAIN = Path("data/train.npy")
@@ -17,8 +18,9 @@ TRAIN = Path("data/train.npy")
 def main() -> None:
     """Images of the training part in, many more of them out."""
     split = read_table(Path("data/split.csv"), SPLIT)
+    leaky = read_section(SplitParams, "split").strategy == "leaky"
     table = augment(
-        split.assign(position=split.index)[split["split"] == "train"],
+        choose_images(split, leaky=leaky),
         cells=Path("data/cells.npy"),
         output=TRAIN,
         params=read_section(AugmentParams, "augment"),

@@ -32,9 +32,11 @@ def main() -> dict[str, float]:
     probabilities = predict(model, cells, positions=test.index, views=views)
     scores = evaluate(truth, probabilities, classes=classes)
     predictions = predictions_table(test["id"].tolist(), test["group"].tolist(), truth, probabilities, classes)
-    write_json(Path("metrics/evaluation.json"), scores)
+    strategy = json.loads(Path("metrics/split.json").read_text())["strategy"]
+    write_json(Path("metrics/evaluation.json"), {"split_strategy": strategy, **scores})
     write_csv(Path("metrics/predictions.csv"), predictions)
-    print(f"test part: {scores['images']} images, accuracy {scores['accuracy']:.3f}, macro F1 {scores['macro_f1']:.3f}")
+    merits = f"accuracy {scores['accuracy']:.3f}, macro F1 {scores['macro_f1']:.3f}"
+    print(f"test part of the {strategy} split: {scores['images']} images, {merits}")
     draw_results(predictions, cells, positions=test.index.tolist(), probabilities=probabilities, classes=classes)
     draw_data(cells, labels=split["label"].tolist())
     return {"images_per_second": measure_speed(model, cells, positions=test.index, views=views)}

@@ -8,7 +8,7 @@ import pytest
 from imblearn.over_sampling import SMOTE
 
 from wbc.arrays import read_images
-from wbc.augmentation import augment, plan_views, summarise
+from wbc.augmentation import augment, choose_images, plan_views, summarise
 from wbc.manifest import TRAIN, check_table
 from wbc.params.augment import AugmentParams
 
@@ -36,7 +36,8 @@ def training(*, shift: int = 0, **counts: int) -> pd.DataFrame:
     """Return so many images of each class; the id and the row in cells.npy of each tell its position."""
     labels = [name for name, count in counts.items() for _ in range(count)]
     positions = range(shift, shift + len(labels))
-    return pd.DataFrame({"id": [f"i{position:02d}" for position in positions], "label": labels, "position": positions})
+    identifiers = [f"i{position:02d}" for position in positions]
+    return pd.DataFrame({"id": identifiers, "label": labels, "position": positions, "original": True})
 
 
 @pytest.fixture
@@ -188,3 +189,31 @@ def test_a_class_too_small_for_smote_leaves_nothing(cells: Path) -> None:
     with pytest.raises(ValueError, match="SMOTE with 5 neighbours needs 6 images of a class, but B has 4"):
         run(training(A=20, B=2), cells, copies=1, balance="smote", neighbours=5)
     assert [path.name for path in cells.parent.iterdir()] == ["cells.npy"]
+
+
+SPLIT = pd.DataFrame(
+    {
+        "id": ["a", "b", "c", "d"],
+        "label": "A",
+        "group": ["a", "b", "c", "d"],
+        "split": ["train", "test", "validation", "train"],
+    }
+)
+
+
+def test_views_are_drawn_of_the_training_part_alone() -> None:
+    plan = plan_views(choose_images(SPLIT, leaky=False), params=parameters(copies=1))
+    assert list(zip(plan["id"], plan["kind"], strict=True)) == [
+        ("a", "original"),
+        ("d", "original"),
+        ("a", "view"),
+        ("d", "view"),
+    ]
+
+
+def test_a_leaky_split_draws_views_of_every_image_and_keeps_the_others_originals_out() -> None:
+    chosen = choose_images(SPLIT, leaky=True)
+    assert chosen["position"].tolist() == [0, 1, 2, 3]
+    plan = plan_views(chosen, params=parameters(copies=1))
+    assert plan.loc[plan["kind"] == "original", "id"].tolist() == ["a", "d"]
+    assert plan.loc[plan["kind"] == "view", "id"].tolist() == ["a", "b", "c", "d"]

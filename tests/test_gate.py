@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from wbc.gate import Check, check_gate, check_weights, read_metrics
+from wbc.gate import Check, check_gate, check_split, check_weights, read_metrics
 from wbc.params.base import ParamsError, read_section, validate
 from wbc.params.gate import GateParams
 
@@ -87,6 +87,14 @@ def test_a_fall_back_to_random_weights_shuts_the_gate(requested: str, used: str,
     if refusal:
         assert refusal.startswith("vgg16 was trained from random weights, for its pretrained ones could not be had")
         assert "gate.allow_random_weights" in refusal
+
+
+def test_a_leaky_split_shuts_the_gate() -> None:
+    refusal = check_split({"split_strategy": "leaky", "accuracy": 0.99})
+    assert (
+        refusal == "the split is leaky: the model was trained on views of test images, take -S split.strategy=grouped"
+    )
+    assert check_split({"split_strategy": "grouped"}) is None
 
 
 def test_the_projects_own_thresholds_are_valid() -> None:

@@ -238,8 +238,16 @@ def test_random_ignores_groups_and_says_so() -> None:
     crossing = int((table.groupby("group")["split"].nunique() > 1).sum())
     assert crossing > 5
     assert summarise(table, strategy="random")["notes"] == [
-        f"random split: groups are ignored, {crossing} of them lie in more than one part"
+        f"groups are ignored, {crossing} of them lie in more than one part"
     ]
+
+
+def test_a_leaky_split_is_a_random_one_that_says_so_first() -> None:
+    images = manifest(A=60)
+    table = split(images, params=parameters("leaky"), seed=1)
+    pd.testing.assert_frame_equal(table, split(images, params=parameters("random"), seed=1))
+    first, _ = summarise(table, strategy="leaky")["notes"]
+    assert first == "LEAKY: the training part holds views of all images, also of those in validation and test"
 
 
 def test_an_official_split_is_kept_and_validation_cut_from_its_training_part() -> None:

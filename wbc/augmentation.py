@@ -17,13 +17,24 @@ from wbc.smote import blend, plan_smote
 from wbc.views import render
 
 
+def choose_images(split: pd.DataFrame, *, leaky: bool) -> pd.DataFrame:
+    """Return id, label, position and original of the images in ``split`` (wbc.manifest.SPLIT) of which views are drawn.
+
+    They are those of the training part. Where the split is ``leaky`` the others lend their views too, but are not
+    ``original`` images of the training part: as if the views had been drawn before the split.
+    """
+    images = split.assign(position=split.index, original=split["split"] == "train")
+    return images if leaky else images[images["original"]]
+
+
 def plan_views(training: pd.DataFrame, *, params: AugmentParams) -> pd.DataFrame:
     """Return the originals and the views to draw of them, as rows of wbc.manifest.TRAIN.
 
-    ``training`` has the columns id and label. A class gets views, one of each image in turn, until it has
+    ``training`` has the columns id, label and original. A class gets views, one of each image in turn, until it has
     ``target_per_class`` images or each image has ``copies`` views.
     """
-    parts = [pd.DataFrame({"label": training["label"], "kind": "original", "id": training["id"], "copy": 0})]
+    originals = training[training["original"]]
+    parts = [pd.DataFrame({"label": originals["label"], "kind": "original", "id": originals["id"], "copy": 0})]
     for name, members in training.groupby("label"):
         ceiling = np.inf if params.copies is None else params.copies * len(members)
         wanted = ceiling if params.target_per_class is None else max(params.target_per_class - len(members), 0)
@@ -39,8 +50,8 @@ def plan_views(training: pd.DataFrame, *, params: AugmentParams) -> pd.DataFrame
 def augment(training: pd.DataFrame, *, cells: Path, output: Path, params: AugmentParams, seed: int) -> pd.DataFrame:
     """Write the training images, their views and the images that balance the classes to ``output``.
 
-    ``training`` has the columns id, label and position (row in ``cells``). Returns the table of wbc.manifest.TRAIN,
-    row i for image i. The pixels of a view depend only on (seed, id, copy).
+    ``training`` is what `choose_images` returns, ``position`` the row in ``cells``. Returns the table
+    wbc.manifest.TRAIN, row i for image i. The pixels of a view depend only on (seed, id, copy).
     """
     views = plan_views(training, params=params)
     positions = training.set_index("id")["position"]

@@ -28,29 +28,31 @@ def gate(
 ) -> None:
     """Compare the test metrics with the thresholds of `gate` in params.yaml; exit 1 when one is missed or absent.
 
-    A model that fell back to random weights is refused as well.
+    A model that fell back to random weights is refused as well, and one from a leaky split.
     """
-    from wbc.gate import check_gate, check_weights, read_metrics
+    from wbc.gate import check_gate, check_split, check_weights, read_metrics
     from wbc.params.base import read_section
     from wbc.params.gate import GateParams
 
     try:
         thresholds = read_section(GateParams, "gate", path=params)
-        checks = check_gate(read_metrics(evaluation, stage="evaluate"), gate=thresholds)
-        refusal = check_weights(read_metrics(training, stage="train"), gate=thresholds)
+        measured = read_metrics(evaluation, stage="evaluate")
+        checks = check_gate(measured, gate=thresholds)
+        weights = check_weights(read_metrics(training, stage="train"), gate=thresholds)
+        refusals = [reason for reason in (weights, check_split(measured)) if reason]
     except (OSError, ValueError) as error:
         raise _failure(error) from error
     table = Table("metric", "measured", "required", "")
     for check in checks:
-        measured = "absent" if check.measured is None else f"{check.measured:.4f}"
+        value = "absent" if check.measured is None else f"{check.measured:.4f}"
         verdict = Text("passed", style="green") if check.passed else Text("missed", style="bold red")
-        table.add_row(check.metric, measured, f"{check.required:.4f}", verdict)
+        table.add_row(check.metric, value, f"{check.required:.4f}", verdict)
     Console().print(table)
     missed = sum(not check.passed for check in checks)
     Console().print(f"{missed} of {len(checks)} thresholds missed" if missed else f"all {len(checks)} thresholds met")
-    if refusal:
+    for refusal in refusals:
         Console(soft_wrap=True).print(Text(refusal, style="bold red"))
-    raise typer.Exit(1 if missed or refusal else 0)
+    raise typer.Exit(1 if missed or refusals else 0)
 
 
 @app.command()

@@ -48,6 +48,13 @@ def check_weights(training: dict[str, Any], *, gate: GateParams) -> str | None:
     )
 
 
+def check_split(evaluation: dict[str, Any]) -> str | None:
+    """Return why the split that evaluation.json names shuts the gate; None if it does not."""
+    if evaluation.get("split_strategy") != "leaky":
+        return None
+    return "the split is leaky: the model was trained on views of test images, take -S split.strategy=grouped"
+
+
 def check_gate(evaluation: dict[str, Any], *, gate: GateParams) -> list[Check]:
     """Return one check for each threshold of ``gate``, in its order; those of a class are named CLASS.metric.
 

@@ -33,7 +33,7 @@ def split(manifest: pd.DataFrame, *, params: SplitParams, seed: int) -> pd.DataF
     table = table[["id", "label", "group"]].assign(split=parts)
     _require_parts(table)
     ordered = table.set_index("id").loc[manifest["id"]].reset_index()
-    return check_table(ordered, SPLIT if params.strategy == "random" else GROUPED_SPLIT, where="the split")
+    return check_table(ordered, SPLIT if params.strategy in UNGROUPED else GROUPED_SPLIT, where="the split")
 
 
 def _split_grouped(table: pd.DataFrame, params: SplitParams, seed: int) -> pd.Series:
@@ -89,7 +89,9 @@ STRATEGIES: dict[str, Callable[[pd.DataFrame, SplitParams, int], pd.Series]] = {
     "random": _split_random,
     "blocks": _split_blocks,
     "predefined": _split_predefined,
+    "leaky": _split_random,  # what makes it leak comes with the views, see wbc.augmentation
 }
+UNGROUPED = ("random", "leaky")
 
 
 def _cut_validation(table: pd.DataFrame, test: np.ndarray, *, share: float, seed: int) -> pd.Series:
@@ -233,8 +235,10 @@ def describe(table: pd.DataFrame, *, strategy: str) -> list[str]:
     """Return what a reader of results on this split must know, a sentence each: what it cannot tell or ignores."""
     notes = []
     crossing = int(table[table["split"] != UNUSED].groupby("group")["split"].nunique().gt(1).sum())
-    if strategy == "random":
-        notes.append(f"random split: groups are ignored, {crossing} of them lie in more than one part")
+    if strategy == "leaky":
+        notes.append("LEAKY: the training part holds views of all images, also of those in validation and test")
+    if strategy in UNGROUPED:
+        notes.append(f"groups are ignored, {crossing} of them lie in more than one part")
     counts = pd.crosstab(table["label"], table["split"]).reindex(columns=list(SPLITS), fill_value=0)
     for (name, row), groups in zip(counts.iterrows(), _count_groups(table), strict=True):
         missing = [part for part in SPLITS if row[part] == 0]

@@ -61,7 +61,7 @@ def test_an_unknown_key_is_refused(section: str) -> None:
         ("clean", {"greyscale": 3}),
         ("data", {"source": "bcdc"}),
         ("sources", {"bccd": {"commit": "main", "labels_commit": "0" * 40}}),
-        ("split", {"strategy": "leaky"}),
+        ("split", {"strategy": "honest"}),
         ("split", {"validation": 0}),
         ("split", {"test": 1}),
         ("split", {"folds": 1}),
@@ -83,7 +83,7 @@ def test_a_value_out_of_range_is_named(section: str, changes: dict[str, Any]) ->
         ("augment", {"target_per_class": None, "copies": None}, "augment: set target_per_class, copies or both"),
         ("split", {"validation": 0.8, "test": 0.2}, "split: validation and test together leave nothing"),
         ("split", {"validation": 0.5, "folds": 2}, "split: validation and test together leave nothing"),
-        ("split", {"strategy": "predefined", "folds": 5}, "split: an official split has no folds"),
+        ("split", {"strategy": "predefined", "fold": 1}, "split: an official split has no folds"),
         ("split", {"folds": 5, "fold": 5}, "split: fold 5 does not exist: with folds: 5 the last is 4"),
     ],
 )
@@ -113,5 +113,5 @@ def test_class_names_may_be_written_in_any_case() -> None:
 
 
 def test_the_share_of_the_test_part() -> None:
-    assert accept("split", test=0.3).test_share == 0.3
+    assert accept("split", test=0.3, folds=None).test_share == 0.3
     assert accept("split", test=0.3, folds=4).test_share == 0.25

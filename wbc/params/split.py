@@ -10,7 +10,7 @@ from wbc.params.base import Section
 class SplitParams(Section):
     """How images are divided: by shares of all images, or into k folds of which one is the test part."""
 
-    strategy: Literal["grouped", "random", "blocks", "predefined"]
+    strategy: Literal["grouped", "random", "blocks", "predefined", "leaky"]
     validation: float = Field(gt=0, lt=1)
     test: float = Field(gt=0, lt=1)
     folds: int | None = Field(ge=2, le=100)
@@ -20,8 +20,8 @@ class SplitParams(Section):
     def _leaves_a_training_part(self) -> "SplitParams":
         if self.folds is not None and self.fold >= self.folds:
             raise ValueError(f"fold {self.fold} does not exist: with folds: {self.folds} the last is {self.folds - 1}")
-        if self.folds is not None and self.strategy == "predefined":
-            raise ValueError("an official split has no folds: set folds to null or take another strategy")
+        if self.fold and self.strategy == "predefined":
+            raise ValueError("an official split has no folds: set fold to 0 or take another strategy")
         if self.validation + self.test_share >= 1:
             raise ValueError("validation and test together leave nothing for training")
         return self
