@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import cv2
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
+
+from wbc.sources.smears import draw_smear
 
 ROOT = Path(__file__).parents[1]
 STAGES = ["check", "download", "clean", "split", "augment", "weights", "train", "evaluate"]
@@ -189,6 +192,36 @@ def test_the_same_name_on_a_later_commit_shows_the_later_experiment(project: Pat
         run(project, "wbc", "show", "again")
         shown.append(len(pd.read_csv(project / "experiments/again/history.csv")))
     assert shown == [2, 3]
+
+
+def test_own_images_with_classes_too_small_for_every_part(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    counts = {"Ly, typical": 12, "bands": 12, "monocytes": 12, "blasts": 3, "giants": 1}
+    for seed, (name, count) in enumerate(counts.items()):
+        drawn = {"Ly, typical": "LYMPHOCYTE", "bands": "BAND", "monocytes": "MONOCYTE"}.get(name, "BLAST")
+        for number in range(count):
+            image, _ = draw_smear(seed=seed, number=number, classes=[drawn], width=160, height=160)
+            path = tmp_path / "own" / name / f"p{number}_a{['.png', '.jpg', '.tif', '.bmp'][number % 4]}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), image)
+    edit_params(
+        project,
+        data={"source": "folders", "groups": {"pattern": "^(p[0-9]+)_"}},
+        sources__folders__path=str(tmp_path / "own"),
+        clean__window=64,
+        models__compact_cnn__epochs=3,
+    )
+    output = run(project, "dvc", "repro", "split")
+    assert "40 images: BANDS 12, BLASTS 3, GIANTS 1, LY TYPICAL 12, MONOCYTES 12" in output
+    assert "note: GIANTS (1 images in 1 groups) has no image in validation and test" in output
+    split = pd.read_csv(project / "data/split.csv")
+    assert split.groupby("group")["split"].nunique().max() == 1
+    assert split["group"].nunique() == 12
+    edit_params(project, augment__copies=8)
+    run(project, "dvc", "repro")
+    scores = json.loads((project / "metrics/evaluation.json").read_text())
+    assert scores["per_class"]["GIANTS"]["support"] == 0
+    assert scores["per_class"]["GIANTS"]["sensitivity"] is None
 
 
 def kill_after_epoch_two(training: "subprocess.Popen[str]", project: Path) -> None:

@@ -51,7 +51,7 @@ def attempt(images: pd.DataFrame, *, params: SplitParams, seed: int) -> pd.DataF
         return str(error)
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     images=manifests(),
     strategy=st.sampled_from(["grouped", "random", "blocks", "predefined"]),
@@ -112,6 +112,23 @@ def test_shares_are_met_in_every_class(validation: float, test: float, strategy:
         shares = members["split"].value_counts(normalize=True)
         assert shares["test"] == pytest.approx(test, abs=0.03), name
         assert shares["validation"] == pytest.approx(validation, abs=0.03), name
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    counts=st.lists(st.integers(60, 200), min_size=2, max_size=4),
+    strategy=st.sampled_from(["grouped", "random", "blocks"]),
+    validation=st.floats(0.05, 0.3),
+    test=st.floats(0.05, 0.4),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_proportions_hold_for_any_shares(counts, strategy, validation, test, seed) -> None:
+    images = manifest(**dict(zip("ABCD", counts, strict=False)))
+    table = split(images, params=parameters(strategy, validation=validation, test=test), seed=seed)
+    for _, members in table.groupby("label"):
+        shares = members["split"].value_counts(normalize=True)
+        assert shares["test"] == pytest.approx(test, abs=0.05)
+        assert shares["validation"] == pytest.approx(validation, abs=0.05)
 
 
 @pytest.mark.parametrize("strategy", ["grouped", "random", "blocks"])

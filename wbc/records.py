@@ -10,7 +10,7 @@ from wbc.manifest import RECORDS, check_table, read_table
 
 def write_records(folder: Path, records: pd.DataFrame) -> None:
     """Write ``folder``/records.csv. Raises ValueError naming each rule of wbc.manifest.RECORDS that is broken."""
-    write_csv(folder / "records.csv", check_table(records, RECORDS, where="the source's records"))
+    write_csv(folder / "records.csv", check_table(records, RECORDS, where="the table of records"))
 
 
 def read_records(folder: Path) -> pd.DataFrame:

@@ -205,6 +205,18 @@ def mixed(project: Path) -> Path:
     return root.parent
 
 
+def test_group_and_part_reach_the_manifest(tree: Path, project: Path) -> None:
+    records = bring(project / "raw", params=parameters(tree, include=["blasts"]))
+    records["group"] = ["", "slide 1", "slide 1"]
+    params = CleanParams(exclude=(), thin={}, crop="cell", window=64, size=(32, 32), greyscale=False)
+    manifest, _ = clean(records, raw=project / "raw", cells=project / "cells.npy", params=params, seed=0)
+    assert manifest[["id", "group", "part"]].values.tolist() == [
+        ["Test/blasts/2", "Test/blasts/2", "test"],
+        ["Train/blasts/0", "slide 1", "train"],
+        ["Train/blasts/1", "slide 1", "train"],
+    ]
+
+
 @pytest.mark.parametrize("crop", ["cell", "whole"])
 def test_any_mix_of_formats_goes_through_clean(mixed: Path, project: Path, crop: str) -> None:
     records = bring(project / "raw", params=parameters(mixed))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from wbc.params.sources import BloodCellsParams
 from wbc.sources.archive import ArchiveError, read_tar, write_whole
-from wbc.sources.class_folders import Selection, describe_classes, is_image, plan_records
+from wbc.sources.class_folders import IMAGES, Selection, describe_classes, is_image, plan_records
 from wbc.sources.fetch import fetch, locate, unavailable
 
 COUNTS = {"full": {"train": 9957, "test": 2487}, "train_sample": {"train": 1000}}  # images of each archive
@@ -44,11 +44,13 @@ def _unpack(archive: Path, destination: Path, *, counts: dict[str, int]) -> pd.D
     for member, content in read_tar(archive):
         place = _place(member)
         if place:
-            write_whole(destination / "images" / place, content)
+            write_whole(destination / IMAGES / place, content)
             places.append(place)
     if not places:
         raise ArchiveError("there is no image below images/TRAIN or images/TEST")
-    records, _ = plan_records(places, selection=Selection())
+    records, paths = plan_records(places, selection=Selection())
+    for file, path in zip(records["file"], paths, strict=True):
+        (destination / IMAGES / path).replace(destination / file)  # the same but for odd characters
     found = dict(Counter(records["part"]))
     if found != counts:
         raise ArchiveError(f"expected {counts} images, found {found}")
