@@ -1,0 +1,475 @@
+"""Finds photographs that show the same field or the same cell: copies, overlapping fields, re-photographed cells.
+
+A sieve proposes pairs: SIFT keypoints (Lowe 2004) as RootSIFT (Arandjelovic & Zisserman 2012), quantised to a two-level
+vocabulary that grows with the set (Sivic & Zisserman 2003; Nister & Stewenius 2006), so that the work grows almost
+linearly. A pair holds when RANSAC finds one affine map for enough keypoints and the mapped photographs correlate.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from wbc.arrays import Image
+from wbc.draws import generator
+from wbc.manifest import TWINS, check_table
+from wbc.parallel import map_parallel
+
+Floats = NDArray[np.float32]
+
+_SIDE = 320  # px, the longer side at which photographs are compared
+_KEYPOINTS = 256  # of one photograph, the strongest
+_CONTRAST = 0.01  # of a keypoint; below OpenCV's 0.04, for stained cells have soft edges
+_EDGE = 20.0  # ratio of curvatures beyond which a keypoint is a mere edge
+_BLACK = 12  # grey level up to which pixels may be the corners of a rotated copy
+_POSTINGS = 6  # keypoints to one word of the vocabulary
+_NEIGHBOURS = 20  # photographs that the sieve proposes for each, in one round
+_POOL = 80  # best-ranked photographs kept for each, for the later rounds
+_ROUNDS = 2  # the second looks beyond the group of the first: many copies of one photograph fill its neighbours
+_RATIO = 0.9  # distance to the best match over that to the second best
+_STILL = 2.0  # px at the compared size: matches that did not move may be dust in the optics
+_TOLERANCE = 4.0  # px at the compared size between a mapped keypoint and its match
+_TURN = 25.0  # degrees by which the rotation of a match may differ from that of the others
+_ZOOM = 1.0  # octaves by which its scale may
+_INLIERS = 7  # keypoints that one map must explain
+_CORRELATION = 0.5  # of the overlap, after smooth shading is taken off
+_SHADING = 12.0  # px at the compared size, Gaussian sigma
+_STRETCH = (0.35, 2.9)  # of a plausible map: its smallest and largest gain in length
+_ANISOTROPY = 1.7  # its largest gain over its smallest
+_SAME_CELL = 0.1  # of the longer side, between the nucleus mapped and the nucleus found
+_COPY = 0.01  # of the longer side, how far the corners of a plain copy move
+_BATCH = 64  # pairs handed to a worker at once
+
+
+class Keypoints(NamedTuple):
+    """SIFT keypoints of one photograph, at the compared size."""
+
+    places: Floats  # (keypoints, 4): x and y in px, diameter in px, angle in degrees
+    descriptors: NDArray[np.uint8]  # (keypoints, 128)
+    width: int  # px at the compared size
+
+
+class _Index(NamedTuple):
+    """The keypoints of all photographs, in files that workers map into memory."""
+
+    places: Floats
+    descriptors: NDArray[np.uint8]
+    starts: NDArray[np.int64]  # (photographs + 1,)
+    widths: NDArray[np.int64]
+
+    def keypoints(self, photograph: int) -> Keypoints:
+        part = slice(self.starts[photograph], self.starts[photograph + 1])
+        return Keypoints(self.places[part], self.descriptors[part], int(self.widths[photograph]))
+
+
+class _Candidate(NamedTuple):
+    first: int
+    second: int
+    mirrored: bool
+
+
+class Evidence(NamedTuple):
+    """The affine map (2, 3) from the first photograph to the second, both at the compared size."""
+
+    transform: NDArray[np.float64]
+    mirrored: bool
+    inliers: int
+    correlation: float
+    overlap: float  # share of the smaller of the two visible areas
+
+
+def find_twins(
+    ids: Sequence[str], paths: Sequence[Path], *, nuclei: NDArray[np.float64] | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """Return the pairs of photographs that show the same field, in part or whole, as a table TWINS of wbc.manifest.
+
+    ``nuclei`` (photographs, 2) holds x and y of the nucleus in px, NaN where none was found: a pair whose nuclei
+    fall on each other shows the same cell. ``seed`` draws the vocabulary. Files that do not decode have no twins.
+    Among more than two photographs of one field not every pair is listed, but all are connected.
+    The result is the same with any number of workers.
+    """
+    order = np.argsort(np.asarray(ids, dtype=object), kind="stable")
+    names, files = [ids[place] for place in order], [paths[place] for place in order]
+    centres = np.full((len(ids), 2), np.nan) if nuclei is None else np.asarray(nuclei, dtype=float)[order]
+    rows: list[dict[str, object]] = []
+    with TemporaryDirectory() as folder:
+        index = _build_index(files, folder=Path(folder))
+        ranking = _rank(index, seed=seed)
+        tested: set[tuple[int, int]] = set()
+        group = np.arange(len(files))
+        found: list[tuple[int, int]] = []
+        for _ in range(_ROUNDS):
+            candidates = _propose(ranking, group=group, tested=tested)
+            tested |= {(candidate.first, candidate.second) for candidate in candidates}
+            batches = [candidates[start : start + _BATCH] for start in range(0, len(candidates), _BATCH)]
+            compared = map_parallel(partial(_compare, index=index, files=files), batches, description="twins")
+            for batch, results in zip(batches, compared, strict=True):
+                for pair, evidence in zip(batch, results, strict=True):
+                    if evidence is not None:
+                        rows.append(
+                            _describe(names, files, centres, first=pair.first, second=pair.second, evidence=evidence)
+                        )
+                        found.append((pair.first, pair.second))
+            group = _components(len(files), found)
+    table = pd.DataFrame(rows, columns=list(TWINS.columns)).astype({"inliers": int, "mirrored": bool})
+    table = table.sort_values(["id_a", "id_b"], ignore_index=True)
+    return check_table(table, TWINS, where="the table of twins")
+
+
+def merge_groups(
+    ids: Sequence[str], pairs: Sequence[tuple[str, str]], *, supplied: Sequence[str | None] | None = None
+) -> list[str]:
+    """Return the group of each of ``ids``: the smallest id that it is connected with.
+
+    ``pairs`` connect two ids, and so does an equal label in ``supplied`` (patient or slide; empty or None: unknown).
+    Raises KeyError for a pair with an unknown id.
+    """
+    place = {name: number for number, name in enumerate(ids)}
+    edges = [(place[first], place[second]) for first, second in pairs]
+    holders: dict[str, int] = {}
+    for number, label in enumerate(supplied or ()):
+        if label:
+            edges.append((holders.setdefault(label, number), number))
+    group = _components(len(ids), edges)
+    smallest: dict[int, str] = {}
+    for name, number in zip(ids, group.tolist(), strict=True):
+        smallest[number] = min(name, smallest.get(number, name))
+    return [smallest[number] for number in group.tolist()]
+
+
+def find_contradictions(pairs: pd.DataFrame, *, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the ids whose cell carries two classes, each with the smallest id of the same cell and another class.
+
+    ``pairs`` is a table TWINS; only pairs of the same cell count, directly or through others.
+    """
+    same = pairs[pairs["kind"] != "overlap"]
+    names = sorted({*same["id_a"], *same["id_b"]})
+    cells = merge_groups(names, list(zip(same["id_a"], same["id_b"], strict=True)))
+    members: dict[str, list[str]] = {}
+    for name, cell in zip(names, cells, strict=True):
+        members.setdefault(cell, []).append(name)
+    others = {
+        name: [other for other in together if labels[other] != labels[name]]
+        for together in members.values()
+        for name in together
+    }
+    return {name: other[0] for name, other in others.items() if other}
+
+
+def _components(count: int, edges: Sequence[tuple[int, int]]) -> NDArray[np.int32]:
+    """Return the number of the connected component of each of ``count`` nodes."""
+    first, second = np.array(edges, dtype=int).reshape(-1, 2).T
+    graph = sparse.coo_matrix((np.ones(len(first)), (first, second)), shape=(count, count))
+    return connected_components(graph, directed=False)[1]
+
+
+def read_compared(path: Path) -> tuple[Image, NDArray[np.uint8]] | None:
+    """Return the green channel of the photograph, its longer side 320 px, and a mask (255) of what is no black corner.
+
+    Green, because both stains absorb it. None when the file does not decode.
+    """
+    encoded = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+    photograph = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    if photograph is None:
+        return None
+    scale = _SIDE / max(photograph.shape[:2])
+    size = max(round(scale * photograph.shape[1]), 1), max(round(scale * photograph.shape[0]), 1)
+    small = cv2.resize(photograph, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    return small[:, :, 1], visible(small)
+
+
+def visible(image: Image) -> NDArray[np.uint8]:
+    """Return a mask (height, width), 255 but for black regions that touch the frame and a few pixels round them."""
+    black = (image.max(axis=2) <= _BLACK).astype(np.uint8)
+    black = cv2.morphologyEx(black, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    _, regions = cv2.connectedComponents(black, connectivity=4)
+    frame = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
+    corners = np.isin(regions, np.setdiff1d(frame, [0])).astype(np.uint8)
+    return 255 * (1 - cv2.dilate(corners, np.ones((7, 7), np.uint8)))
+
+
+def find_keypoints(path: Path) -> Keypoints:
+    """Return the strongest keypoints of the photograph at ``path``, none where it does not decode."""
+    read = read_compared(path)
+    if read is None:
+        return Keypoints(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), _SIDE)
+    image, mask = read
+    detector = cv2.SIFT_create(nfeatures=_KEYPOINTS, contrastThreshold=_CONTRAST, edgeThreshold=_EDGE)
+    found, descriptors = detector.detectAndCompute(image, mask)
+    places = np.array([(*point.pt, point.size, point.angle) for point in found], np.float32).reshape(-1, 4)
+    if descriptors is None:
+        descriptors = np.empty((0, 128), np.float32)
+    return Keypoints(places[:_KEYPOINTS], descriptors[:_KEYPOINTS].astype(np.uint8), image.shape[1])
+
+
+def _build_index(files: Sequence[Path], *, folder: Path) -> _Index:
+    """Find the keypoints of all photographs and keep them in ``folder``, so that memory does not grow with them."""
+    counts, widths = [], []
+    with (folder / "places").open("wb") as places, (folder / "descriptors").open("wb") as descriptors:
+        for found in map_parallel(find_keypoints, files, description="keypoints"):
+            places.write(found.places.tobytes())
+            descriptors.write(found.descriptors.tobytes())
+            counts.append(len(found.places))
+            widths.append(found.width)
+    total = sum(counts)
+    if total == 0:
+        empty = Keypoints(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), _SIDE)
+        return _Index(empty.places, empty.descriptors, np.zeros(len(files) + 1, np.int64), np.array(widths, np.int64))
+    return _Index(
+        places=np.memmap(folder / "places", np.float32, "r", shape=(total, 4)),
+        descriptors=np.memmap(folder / "descriptors", np.uint8, "r", shape=(total, 128)),
+        starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        widths=np.array(widths, np.int64),
+    )
+
+
+def _root(descriptors: NDArray[np.uint8]) -> Floats:
+    """Return RootSIFT (keypoints, 128): unit vectors whose products are the Bhattacharyya coefficients."""
+    values = descriptors.astype(np.float32)
+    return np.sqrt(values / np.maximum(values.sum(axis=1, keepdims=True), 1))
+
+
+# The descriptor of a mirrored photograph: 4 x 4 places of 8 directions, each, in the keypoint's own upright frame.
+_MIRROR = np.arange(128).reshape(4, 4, 8)[::-1][:, :, -np.arange(8) % 8].ravel()
+
+
+class _Ranking(NamedTuple):
+    """The best-ranked partners of each photograph: rows of one table, by first, then by falling score."""
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    mirrored: NDArray[np.bool_]
+
+
+def _rank(index: _Index, *, seed: int) -> _Ranking:
+    """Compare all photographs by the words that they share, weighted by rarity (tf-idf, cosine)."""
+    count = len(index.starts) - 1
+    owners = np.repeat(np.arange(count), np.diff(index.starts))
+    words, mirrored_words, vocabulary = _quantise(index.descriptors, seed=seed)
+    plain, mirrored = (
+        sparse.csr_matrix((np.ones(len(owners), np.float32), (owners, used)), shape=(count, vocabulary))
+        for used in (words, mirrored_words)
+    )
+    rarity = np.log(max(count, 2) / np.maximum(np.bincount(plain.indices, minlength=vocabulary), 1))
+    plain, mirrored = (_weighted(table, rarity=rarity) for table in (plain, mirrored))
+    parts: list[tuple[NDArray, ...]] = []
+    for start in range(0, count, 512):
+        rows = plain[start : start + 512]
+        straight, flipped = rows @ plain.T, rows @ mirrored.T
+        best = straight.maximum(flipped).tocoo()
+        first, second, score = best.row + start, best.col, best.data
+        keep = first != second
+        first, second, score = first[keep], second[keep], score[keep]
+        order = np.lexsort((second, -score, first))
+        first, second, score = first[order], second[order], score[order]
+        position = np.arange(len(first)) - np.searchsorted(first, first)
+        first, second, score = (values[position < _POOL] for values in (first, second, score))
+        flips = np.asarray(flipped[first - start, second]).ravel() >= score if len(first) else np.empty(0, bool)
+        parts.append((first, second, flips))
+    return _Ranking(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _weighted(table: sparse.csr_matrix, *, rarity: NDArray[np.float64]) -> sparse.csr_matrix:
+    weighted = (table.sqrt() @ sparse.diags(rarity)).astype(np.float32)
+    lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+    return (sparse.diags((1 / np.maximum(lengths, 1e-6)).astype(np.float32)) @ weighted).tocsr()
+
+
+def _quantise(descriptors: NDArray[np.uint8], *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Return the word of each descriptor, that of its mirror image, and the number of words.
+
+    Words are descriptors drawn from the set: about the root of their number as coarse words, the others as fine
+    words below their nearest coarse one, so that a descriptor is compared with few of them.
+    """
+    count = max(len(descriptors) // _POSTINGS, 1)
+    drawn = generator(seed, "vocabulary").permutation(len(descriptors))[:count]
+    exemplars = _root(descriptors[np.sort(drawn)])
+    coarse = exemplars[:: max(round(np.sqrt(count)), 1)]
+    branch = np.concatenate([_nearest(part, coarse) for part in np.array_split(exemplars, len(exemplars) // 4096 + 1)])
+    members = [np.flatnonzero(branch == number) for number in range(len(coarse))]
+    words = np.empty((2, len(descriptors)), np.int64)
+    for start in range(0, len(descriptors), 65536):
+        block = descriptors[start : start + 65536]
+        for version, rooted in enumerate((_root(block), _root(block[:, _MIRROR]))):
+            above = np.concatenate([_nearest(part, coarse) for part in np.array_split(rooted, 16)])
+            for number in np.unique(above):
+                rows = np.flatnonzero(above == number)
+                fine = members[number]
+                words[version, start + rows] = fine[_nearest(rooted[rows], exemplars[fine])]
+    return words[0], words[1], count
+
+
+def _nearest(vectors: Floats, exemplars: Floats) -> NDArray[np.int64]:
+    return (vectors @ exemplars.T).argmax(axis=1)
+
+
+def _propose(ranking: _Ranking, *, group: NDArray[np.int32], tested: set[tuple[int, int]]) -> list[_Candidate]:
+    """Return each photograph's best-ranked partners outside its group that were not yet compared with it."""
+    apart = group[ranking.first] != group[ranking.second]
+    proposed: dict[tuple[int, int], bool] = {}
+    taken = np.zeros(len(group), int)
+    for first, second, mirrored in zip(
+        *(column[apart].tolist() for column in (ranking.first, ranking.second, ranking.mirrored)), strict=True
+    ):
+        pair = min(first, second), max(first, second)
+        if taken[first] < _NEIGHBOURS and pair not in tested:
+            taken[first] += 1
+            proposed.setdefault(pair, mirrored)
+    return [_Candidate(*pair, mirrored) for pair, mirrored in sorted(proposed.items())]
+
+
+def _compare(batch: Sequence[_Candidate], *, index: _Index, files: Sequence[Path]) -> list[Evidence | None]:
+    return [
+        _verify(
+            index.keypoints(candidate.first),
+            index.keypoints(candidate.second),
+            mirrored=candidate.mirrored,
+            files=(files[candidate.first], files[candidate.second]),
+        )
+        for candidate in batch
+    ]
+
+
+def _verify(first: Keypoints, second: Keypoints, *, mirrored: bool, files: tuple[Path, Path]) -> Evidence | None:
+    """Return the evidence that both photographs show the same field, or None.
+
+    Matches that did not move come from a copy or from dust in the optics: they are judged apart, and over the whole
+    field, where dust alone does not correlate.
+    """
+    start, end = _match(first, _mirror(second) if mirrored else second)
+    still = (np.hypot(*(start - end)[:, :2].T) < _STILL) & (not mirrored)
+    best: Evidence | None = None
+    for chosen in (~still, still):
+        fitted = _fit(start[chosen], end[chosen])
+        if fitted is None:
+            continue
+        transform, inliers = fitted
+        if mirrored:
+            transform = np.array([[-1.0, 0, second.width - 1], [0, 1, 0], [0, 0, 1]])[:2] @ np.vstack(
+                [transform, [0, 0, 1]]
+            )
+        correlation, overlap = _correlate(*files, transform=transform)
+        if correlation >= _CORRELATION and (best is None or correlation > best.correlation):
+            best = Evidence(transform, mirrored, inliers, correlation, overlap)
+    return best
+
+
+def _mirror(keypoints: Keypoints) -> Keypoints:
+    """Return the keypoints of the photograph mirrored left to right."""
+    x, y, size, angle = keypoints.places.T
+    places = np.stack([keypoints.width - 1 - x, y, size, (180 - angle) % 360], axis=1)
+    return Keypoints(places, keypoints.descriptors[:, _MIRROR], keypoints.width)
+
+
+def _match(first: Keypoints, second: Keypoints) -> tuple[Floats, Floats]:
+    """Return the places (matches, 4) of keypoints that are each other's best and clearly better than the second."""
+    if min(len(first.places), len(second.places)) < 2:
+        return first.places[:0], second.places[:0]
+    products = _root(first.descriptors) @ _root(second.descriptors).T
+    rows = np.arange(len(products))
+    nearest = products.argmax(axis=1)
+    mutual = products.argmax(axis=0)[nearest] == rows
+    best = products[rows, nearest]
+    products[rows, nearest] = -1
+    clear = 1 - best < _RATIO**2 * (1 - products.max(axis=1))  # squared distances of unit vectors
+    chosen = mutual & clear
+    return first.places[chosen], second.places[nearest[chosen]]
+
+
+def _fit(start: Floats, end: Floats) -> tuple[NDArray[np.float64], int] | None:
+    """Return the affine map that explains the most matches, and their number, or None where it is too few or absurd.
+
+    Only matches that agree on rotation and scale with most others take part (Lowe 2004).
+    """
+    if len(start) < _INLIERS:
+        return None
+    turn = (end[:, 3] - start[:, 3]) % 360
+    votes = np.histogram(turn, bins=36, range=(0, 360))[0]
+    centre = 10 * (votes + np.roll(votes, 1) + np.roll(votes, -1)).argmax() + 5
+    agreeing = np.abs((turn - centre + 180) % 360 - 180) < _TURN
+    zoom = np.log2(end[:, 2] / start[:, 2])
+    agreeing &= np.abs(zoom - np.median(zoom[agreeing])) < _ZOOM
+    if agreeing.sum() < _INLIERS:
+        return None
+    transform, inliers = cv2.estimateAffine2D(
+        start[agreeing, :2], end[agreeing, :2], method=cv2.RANSAC, ransacReprojThreshold=_TOLERANCE, maxIters=1000
+    )
+    if transform is None or inliers.sum() < _INLIERS:
+        return None
+    gains = np.linalg.svd(transform[:, :2], compute_uv=False)
+    if gains[1] < _STRETCH[0] or gains[0] > _STRETCH[1] or gains[0] > _ANISOTROPY * gains[1]:
+        return None
+    return transform, int(inliers.sum())
+
+
+def _correlate(first: Path, second: Path, *, transform: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the correlation of the overlap of both photographs and its share of the smaller of them."""
+    one, other = read_compared(first), read_compared(second)
+    if one is None or other is None:
+        return 0.0, 0.0
+    size = one[0].shape[::-1]
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+    moved = cv2.warpAffine(other[0], transform, size, flags=flags)
+    seen = cv2.warpAffine(other[1], transform, size, flags=flags)
+    both = ((seen == 255) & (one[1] == 255)).astype(np.float32)
+    smaller = min((one[1] > 0).sum(), (other[1] > 0).sum() / max(abs(np.linalg.det(transform[:, :2])), 1e-6))
+    if both.sum() < 0.02 * smaller:
+        return 0.0, 0.0
+    left, right = (_without_shading(image, both) for image in (one[0], moved))
+    inside = both > 0
+    return float(np.corrcoef(left[inside], right[inside])[0, 1]), float(min(both.sum() / max(smaller, 1), 1))
+
+
+def _without_shading(image: Image, weights: Floats) -> Floats:
+    """Return the image less its surroundings, (height, width), where ``weights`` is 1: light and stain cancel out."""
+    smooth = cv2.GaussianBlur(image * weights, (0, 0), _SHADING)
+    return image - smooth / np.maximum(cv2.GaussianBlur(weights, (0, 0), _SHADING), 1e-3)
+
+
+def _describe(
+    names: Sequence[str],
+    files: Sequence[Path],
+    centres: NDArray[np.float64],
+    *,
+    first: int,
+    second: int,
+    evidence: Evidence,
+) -> dict[str, object]:
+    """Return the row of one pair; lengths in px of the first photograph."""
+    (height_a, width_a), (height_b, width_b) = (_size(files[place]) for place in (first, second))
+    scale_a, scale_b = _SIDE / max(height_a, width_a), _SIDE / max(height_b, width_b)
+    linear, offset = evidence.transform[:, :2], evidence.transform[:, 2]
+    mapped = linear @ (centres[first] * scale_a) + offset
+    same = np.hypot(*(mapped - centres[second] * scale_b)) < _SAME_CELL * _SIDE
+    corners = scale_a * np.array([(0, 0), (width_a, 0), (0, height_a), (width_a, height_a)])
+    moved = np.abs(corners @ linear.T + offset - corners).max()
+    middle_a, middle_b = np.array([width_a, height_a]) * scale_a / 2, np.array([width_b, height_b]) * scale_b / 2
+    shift = (linear @ middle_a + offset - middle_b) / scale_a
+    # A mirror image is turned after it is flipped left to right.
+    upright = linear @ np.diag([-1.0, 1.0]) if evidence.mirrored else linear
+    kind = "copy" if moved <= _COPY * _SIDE else "same_cell" if same else "overlap"
+    return {
+        "id_a": names[first],
+        "id_b": names[second],
+        "kind": kind,
+        "inliers": evidence.inliers,
+        "correlation": round(evidence.correlation, 3),
+        "overlap": round(evidence.overlap, 3),
+        "rotation": round(float(np.degrees(np.arctan2(upright[1, 0] - upright[0, 1], upright[0, 0] + upright[1, 1]))), 1),
+        "scale": round(float(np.sqrt(abs(np.linalg.det(linear))) * scale_a / scale_b), 3),
+        "shift_x": round(float(shift[0]), 1),
+        "shift_y": round(float(shift[1]), 1),
+        "mirrored": evidence.mirrored,
+    }
+
+
+def _size(path: Path) -> tuple[int, int]:
+    return cv2.imread(str(path)).shape[:2]
