@@ -25,23 +25,24 @@ from wbc.parallel import map_parallel
 
 Floats = NDArray[np.float32]
 
-_SIDE = 320  # px, the longer side at which photographs are compared
+_SIDE = 240  # px, the longer side at which photographs are compared
 _KEYPOINTS = 256  # of one photograph, the strongest
 _CONTRAST = 0.01  # of a keypoint; below OpenCV's 0.04, for stained cells have soft edges
 _EDGE = 20.0  # ratio of curvatures beyond which a keypoint is a mere edge
 _BLACK = 12  # grey level up to which pixels may be the corners of a rotated copy
 _POSTINGS = 6  # keypoints to one word of the vocabulary
-_NEIGHBOURS = 20  # photographs that the sieve proposes for each, in one round
-_POOL = 80  # best-ranked photographs kept for each, for the later rounds
-_ROUNDS = 2  # the second looks beyond the group of the first: many copies of one photograph fill its neighbours
+_POOL = 80  # best-ranked photographs kept for each
+_ROUNDS = (2, 4, 8, 16)  # how many of them are compared with each; a later round looks beyond the groups found so far
+_SMALL_GROUP = 6  # photographs up to which every ranked pair of a group is compared
 _RATIO = 0.9  # distance to the best match over that to the second best
-_STILL = 2.0  # px at the compared size: matches that did not move may be dust in the optics
-_TOLERANCE = 4.0  # px at the compared size between a mapped keypoint and its match
+_STILL = 1.5  # px at the compared size: matches that did not move may be dust in the optics
+_TOLERANCE = 3.0  # px at the compared size between a mapped keypoint and its match
 _TURN = 25.0  # degrees by which the rotation of a match may differ from that of the others
 _ZOOM = 1.0  # octaves by which its scale may
 _INLIERS = 7  # keypoints that one map must explain
-_CORRELATION = 0.5  # of the overlap, after smooth shading is taken off
-_SHADING = 12.0  # px at the compared size, Gaussian sigma
+_CORRELATION = 0.6  # of the overlap, after smooth shading is taken off
+_OVERLAP = 0.02  # share of the smaller field below which nothing can be said
+_SHADING = 31  # px at the compared size, side of the box whose mean is taken off
 _STRETCH = (0.35, 2.9)  # of a plausible map: its smallest and largest gain in length
 _ANISOTROPY = 1.7  # its largest gain over its smallest
 _SAME_CELL = 0.1  # of the longer side, between the nucleus mapped and the nucleus found
@@ -54,7 +55,7 @@ class Keypoints(NamedTuple):
 
     places: Floats  # (keypoints, 4): x and y in px, diameter in px, angle in degrees
     descriptors: NDArray[np.uint8]  # (keypoints, 128)
-    width: int  # px at the compared size
+    size: tuple[int, int]  # px of the file, width and height
 
 
 class _Index(NamedTuple):
@@ -63,11 +64,13 @@ class _Index(NamedTuple):
     places: Floats
     descriptors: NDArray[np.uint8]
     starts: NDArray[np.int64]  # (photographs + 1,)
-    widths: NDArray[np.int64]
+    sizes: NDArray[np.int64]  # (photographs, 2): width and height in px of the files
 
     def keypoints(self, photograph: int) -> Keypoints:
         part = slice(self.starts[photograph], self.starts[photograph + 1])
-        return Keypoints(self.places[part], self.descriptors[part], int(self.widths[photograph]))
+        return Keypoints(
+            self.places[part], self.descriptors[part], (int(self.sizes[photograph, 0]), int(self.sizes[photograph, 1]))
+        )
 
 
 class _Candidate(NamedTuple):
@@ -106,17 +109,15 @@ def find_twins(
         tested: set[tuple[int, int]] = set()
         group = np.arange(len(files))
         found: list[tuple[int, int]] = []
-        for _ in range(_ROUNDS):
-            candidates = _propose(ranking, group=group, tested=tested)
+        for neighbours in (*_ROUNDS, None):
+            candidates = _propose(ranking, group=group, tested=tested, neighbours=neighbours)
             tested |= {(candidate.first, candidate.second) for candidate in candidates}
             batches = [candidates[start : start + _BATCH] for start in range(0, len(candidates), _BATCH)]
             compared = map_parallel(partial(_compare, index=index, files=files), batches, description="twins")
             for batch, results in zip(batches, compared, strict=True):
                 for pair, evidence in zip(batch, results, strict=True):
                     if evidence is not None:
-                        rows.append(
-                            _describe(names, files, centres, first=pair.first, second=pair.second, evidence=evidence)
-                        )
+                        rows.append(_describe(pair, evidence, names=names, sizes=index.sizes, centres=centres))
                         found.append((pair.first, pair.second))
             group = _components(len(files), found)
     table = pd.DataFrame(rows, columns=list(TWINS.columns)).astype({"inliers": int, "mirrored": bool})
@@ -171,11 +172,16 @@ def _components(count: int, edges: Sequence[tuple[int, int]]) -> NDArray[np.int3
     return connected_components(graph, directed=False)[1]
 
 
-def read_compared(path: Path) -> tuple[Image, NDArray[np.uint8]] | None:
-    """Return the green channel of the photograph, its longer side 320 px, and a mask (255) of what is no black corner.
+class _Compared(NamedTuple):
+    """A photograph at the compared size."""
 
-    Green, because both stains absorb it. None when the file does not decode.
-    """
+    image: Image  # (height, width), the green channel, which both stains absorb
+    mask: NDArray[np.uint8]  # 255 but for the black corners of a rotated copy
+    size: tuple[int, int]  # px of the file, width and height
+
+
+def _read_compared(path: Path) -> _Compared | None:
+    """Return the photograph with its longer side shrunk or grown to _SIDE, or None when it does not decode."""
     encoded = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     photograph = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
     if photograph is None:
@@ -183,13 +189,15 @@ def read_compared(path: Path) -> tuple[Image, NDArray[np.uint8]] | None:
     scale = _SIDE / max(photograph.shape[:2])
     size = max(round(scale * photograph.shape[1]), 1), max(round(scale * photograph.shape[0]), 1)
     small = cv2.resize(photograph, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    return small[:, :, 1], visible(small)
+    return _Compared(small[:, :, 1], visible(small), (photograph.shape[1], photograph.shape[0]))
 
 
 def visible(image: Image) -> NDArray[np.uint8]:
     """Return a mask (height, width), 255 but for black regions that touch the frame and a few pixels round them."""
-    black = (image.max(axis=2) <= _BLACK).astype(np.uint8)
+    black = cv2.inRange(image, (0, 0, 0), (_BLACK, _BLACK, _BLACK))
     black = cv2.morphologyEx(black, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    if not black.any():
+        return ~black
     _, regions = cv2.connectedComponents(black, connectivity=4)
     frame = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
     corners = np.isin(regions, np.setdiff1d(frame, [0])).astype(np.uint8)
@@ -198,36 +206,35 @@ def visible(image: Image) -> NDArray[np.uint8]:
 
 def find_keypoints(path: Path) -> Keypoints:
     """Return the strongest keypoints of the photograph at ``path``, none where it does not decode."""
-    read = read_compared(path)
+    read = _read_compared(path)
     if read is None:
-        return Keypoints(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), _SIDE)
-    image, mask = read
+        return Keypoints(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), (_SIDE, _SIDE))
     detector = cv2.SIFT_create(nfeatures=_KEYPOINTS, contrastThreshold=_CONTRAST, edgeThreshold=_EDGE)
-    found, descriptors = detector.detectAndCompute(image, mask)
+    found, descriptors = detector.detectAndCompute(read.image, read.mask)
     places = np.array([(*point.pt, point.size, point.angle) for point in found], np.float32).reshape(-1, 4)
     if descriptors is None:
         descriptors = np.empty((0, 128), np.float32)
-    return Keypoints(places[:_KEYPOINTS], descriptors[:_KEYPOINTS].astype(np.uint8), image.shape[1])
+    return Keypoints(places[:_KEYPOINTS], descriptors[:_KEYPOINTS].astype(np.uint8), read.size)
 
 
 def _build_index(files: Sequence[Path], *, folder: Path) -> _Index:
     """Find the keypoints of all photographs and keep them in ``folder``, so that memory does not grow with them."""
-    counts, widths = [], []
-    with (folder / "places").open("wb") as places, (folder / "descriptors").open("wb") as descriptors:
+    counts, sizes = [], []
+    with (folder / "places").open("wb") as place_file, (folder / "descriptors").open("wb") as descriptor_file:
         for found in map_parallel(find_keypoints, files, description="keypoints"):
-            places.write(found.places.tobytes())
-            descriptors.write(found.descriptors.tobytes())
+            place_file.write(found.places.tobytes())
+            descriptor_file.write(found.descriptors.tobytes())
             counts.append(len(found.places))
-            widths.append(found.width)
+            sizes.append(found.size)
     total = sum(counts)
     if total == 0:
-        empty = Keypoints(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), _SIDE)
-        return _Index(empty.places, empty.descriptors, np.zeros(len(files) + 1, np.int64), np.array(widths, np.int64))
+        places, descriptors = np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8)
+        return _Index(places, descriptors, np.zeros(len(files) + 1, np.int64), np.array(sizes, np.int64))
     return _Index(
         places=np.memmap(folder / "places", np.float32, "r", shape=(total, 4)),
         descriptors=np.memmap(folder / "descriptors", np.uint8, "r", shape=(total, 128)),
         starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        widths=np.array(widths, np.int64),
+        sizes=np.array(sizes, np.int64),
     )
 
 
@@ -311,16 +318,24 @@ def _nearest(vectors: Floats, exemplars: Floats) -> NDArray[np.int64]:
     return (vectors @ exemplars.T).argmax(axis=1)
 
 
-def _propose(ranking: _Ranking, *, group: NDArray[np.int32], tested: set[tuple[int, int]]) -> list[_Candidate]:
-    """Return each photograph's best-ranked partners outside its group that were not yet compared with it."""
+def _propose(
+    ranking: _Ranking, *, group: NDArray[np.int32], tested: set[tuple[int, int]], neighbours: int | None
+) -> list[_Candidate]:
+    """Return each photograph's best-ranked partners that were not yet compared with it.
+
+    They are so many ``neighbours`` outside its group or, with None, all those inside a small group.
+    """
     apart = group[ranking.first] != group[ranking.second]
+    if neighbours is None:
+        apart = ~apart & (np.bincount(group)[group] <= _SMALL_GROUP)[ranking.first]
+        neighbours = _SMALL_GROUP
     proposed: dict[tuple[int, int], bool] = {}
     taken = np.zeros(len(group), int)
     for first, second, mirrored in zip(
         *(column[apart].tolist() for column in (ranking.first, ranking.second, ranking.mirrored)), strict=True
     ):
         pair = min(first, second), max(first, second)
-        if taken[first] < _NEIGHBOURS and pair not in tested:
+        if taken[first] < neighbours and pair not in tested:
             taken[first] += 1
             proposed.setdefault(pair, mirrored)
     return [_Candidate(*pair, mirrored) for pair, mirrored in sorted(proposed.items())]
@@ -353,9 +368,7 @@ def _verify(first: Keypoints, second: Keypoints, *, mirrored: bool, files: tuple
             continue
         transform, inliers = fitted
         if mirrored:
-            transform = np.array([[-1.0, 0, second.width - 1], [0, 1, 0], [0, 0, 1]])[:2] @ np.vstack(
-                [transform, [0, 0, 1]]
-            )
+            transform = np.diag([-1.0, 1.0]) @ transform + [[0, 0, _compared_width(second) - 1], [0, 0, 0]]
         correlation, overlap = _correlate(*files, transform=transform)
         if correlation >= _CORRELATION and (best is None or correlation > best.correlation):
             best = Evidence(transform, mirrored, inliers, correlation, overlap)
@@ -365,8 +378,12 @@ def _verify(first: Keypoints, second: Keypoints, *, mirrored: bool, files: tuple
 def _mirror(keypoints: Keypoints) -> Keypoints:
     """Return the keypoints of the photograph mirrored left to right."""
     x, y, size, angle = keypoints.places.T
-    places = np.stack([keypoints.width - 1 - x, y, size, (180 - angle) % 360], axis=1)
-    return Keypoints(places, keypoints.descriptors[:, _MIRROR], keypoints.width)
+    places = np.stack([_compared_width(keypoints) - 1 - x, y, size, (180 - angle) % 360], axis=1)
+    return Keypoints(places, keypoints.descriptors[:, _MIRROR], keypoints.size)
+
+
+def _compared_width(keypoints: Keypoints) -> int:
+    return round(keypoints.size[0] * _SIDE / max(keypoints.size))
 
 
 def _match(first: Keypoints, second: Keypoints) -> tuple[Floats, Floats]:
@@ -412,39 +429,40 @@ def _fit(start: Floats, end: Floats) -> tuple[NDArray[np.float64], int] | None:
 
 def _correlate(first: Path, second: Path, *, transform: NDArray[np.float64]) -> tuple[float, float]:
     """Return the correlation of the overlap of both photographs and its share of the smaller of them."""
-    one, other = read_compared(first), read_compared(second)
+    one, other = _read_compared(first), _read_compared(second)
     if one is None or other is None:
         return 0.0, 0.0
-    size = one[0].shape[::-1]
+    size = one.image.shape[::-1]
     flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
-    moved = cv2.warpAffine(other[0], transform, size, flags=flags)
-    seen = cv2.warpAffine(other[1], transform, size, flags=flags)
-    both = ((seen == 255) & (one[1] == 255)).astype(np.float32)
-    smaller = min((one[1] > 0).sum(), (other[1] > 0).sum() / max(abs(np.linalg.det(transform[:, :2])), 1e-6))
-    if both.sum() < 0.02 * smaller:
-        return 0.0, 0.0
-    left, right = (_without_shading(image, both) for image in (one[0], moved))
-    inside = both > 0
-    return float(np.corrcoef(left[inside], right[inside])[0, 1]), float(min(both.sum() / max(smaller, 1), 1))
+    moved = cv2.warpAffine(other.image, transform, size, flags=flags)
+    both = (cv2.warpAffine(other.mask, transform, size, flags=flags) == 255) & (one.mask == 255)
+    area = abs(np.linalg.det(transform[:, :2]))
+    smaller = max(min(cv2.countNonZero(one.mask), cv2.countNonZero(other.mask) / max(area, 1e-6)), 1)
+    share = min(float(both.sum() / smaller), 1.0)
+    if share < _OVERLAP:
+        return 0.0, share
+    weights = both.astype(np.float32)
+    left, right = (_without_shading(image, weights)[both] for image in (one.image, moved))
+    return float(np.corrcoef(left, right)[0, 1]), share
 
 
 def _without_shading(image: Image, weights: Floats) -> Floats:
     """Return the image less its surroundings, (height, width), where ``weights`` is 1: light and stain cancel out."""
-    smooth = cv2.GaussianBlur(image * weights, (0, 0), _SHADING)
-    return image - smooth / np.maximum(cv2.GaussianBlur(weights, (0, 0), _SHADING), 1e-3)
+    box = (_SHADING, _SHADING)
+    return image - cv2.blur(image * weights, box) / np.maximum(cv2.blur(weights, box), 1e-3)
 
 
 def _describe(
-    names: Sequence[str],
-    files: Sequence[Path],
-    centres: NDArray[np.float64],
-    *,
-    first: int,
-    second: int,
+    pair: _Candidate,
     evidence: Evidence,
+    *,
+    names: Sequence[str],
+    sizes: NDArray[np.int64],
+    centres: NDArray[np.float64],
 ) -> dict[str, object]:
     """Return the row of one pair; lengths in px of the first photograph."""
-    (height_a, width_a), (height_b, width_b) = (_size(files[place]) for place in (first, second))
+    first, second = pair.first, pair.second
+    (width_a, height_a), (width_b, height_b) = sizes[first].tolist(), sizes[second].tolist()
     scale_a, scale_b = _SIDE / max(height_a, width_a), _SIDE / max(height_b, width_b)
     linear, offset = evidence.transform[:, :2], evidence.transform[:, 2]
     mapped = linear @ (centres[first] * scale_a) + offset
@@ -463,13 +481,11 @@ def _describe(
         "inliers": evidence.inliers,
         "correlation": round(evidence.correlation, 3),
         "overlap": round(evidence.overlap, 3),
-        "rotation": round(float(np.degrees(np.arctan2(upright[1, 0] - upright[0, 1], upright[0, 0] + upright[1, 1]))), 1),
+        "rotation": round(
+            float(np.degrees(np.arctan2(upright[1, 0] - upright[0, 1], upright[0, 0] + upright[1, 1]))), 1
+        ),
         "scale": round(float(np.sqrt(abs(np.linalg.det(linear))) * scale_a / scale_b), 3),
         "shift_x": round(float(shift[0]), 1),
         "shift_y": round(float(shift[1]), 1),
         "mirrored": evidence.mirrored,
     }
-
-
-def _size(path: Path) -> tuple[int, int]:
-    return cv2.imread(str(path)).shape[:2]
