@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from wbc.arrays import Image
+from wbc.cells import read_photograph
 from wbc.contact_sheet import contact_sheet
 from wbc.files import written_aside
 
@@ -24,13 +25,14 @@ def draw_pairs(path: Path, pairs: pd.DataFrame, *, files: Mapping[str, Path], la
     Above each pair: the two ids, the kind, and the two classes where they differ. Without pairs it says so.
     """
     weakest = pairs.sort_values(["inliers", "id_a", "id_b"]).head(_MOST)
+    rows = zip(weakest["id_a"], weakest["id_b"], weakest["kind"], strict=True)
     tiles = [
         _pair(
-            _caption(pair.id_a, pair.id_b, kind=pair.kind, labels=labels),
-            _fitted(read_rgb(files[pair.id_a])),
-            _fitted(read_rgb(files[pair.id_b])),
+            _caption(first, second, kind=kind, labels=labels),
+            _fitted(_read(files[first])),
+            _fitted(_read(files[second])),
         )
-        for pair in weakest.itertuples()
+        for first, second, kind in rows
     ]
     empty = np.full((_CAPTION + _HEIGHT, 2 * _WIDTH + 8, 3), 255, np.uint8)
     if not tiles:
@@ -50,18 +52,17 @@ def draw_flags(path: Path, flags: Mapping[str, str], *, files: Mapping[str, Path
         for flag in filter(None, flags[name].split(";")):
             members.setdefault(flag, []).append(name)
     rows = {
-        f"{flag} ({len(names)})": [read_rgb(files[name]) for name in names[:: -(-len(names) // count)]]
+        f"{flag} ({len(names)})": [_read(files[name]) for name in names[:: -(-len(names) // count)]]
         for flag, names in sorted(members.items())
     }
     contact_sheet(path, rows=rows or {"no flags": []}, side=160)
 
 
-def read_rgb(path: Path) -> Image:
-    """Return the photograph (height, width, 3) as uint8 RGB. Raises ValueError when it does not decode."""
-    image = cv2.imread(str(path))
-    if image is None:
+def _read(path: Path) -> Image:
+    photograph = read_photograph(path)
+    if photograph is None:
         raise ValueError(f"{path} cannot be decoded")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return photograph
 
 
 def _caption(first: str, second: str, *, kind: str, labels: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 SPLITS = ("train", "validation", "test")
+KINDS = ("copy", "same_cell", "overlap")  # of twins
 
 _TEXT: dict[str, Any] = {"dtype": str, "checks": pa.Check.str_length(min_value=1)}
 _PIXELS: dict[str, Any] = {"dtype": float, "nullable": True, "coerce": True}  # pandas reads 1.0 as int
@@ -28,6 +29,7 @@ MANIFEST = pa.DataFrameSchema(
         "box_top": pa.Column(**_PIXELS),
         "box_right": pa.Column(**_PIXELS),
         "box_bottom": pa.Column(**_PIXELS),
+        "flags": pa.Column(str),  # keys of wbc.quality.FLAGS joined by ";", empty for none
     },
     strict=True,
 )
@@ -50,7 +52,7 @@ TWINS = pa.DataFrameSchema(
         "id_a": pa.Column(**_TEXT),  # the smaller of the two ids
         "id_b": pa.Column(**_TEXT),
         # copy: nothing moved; same_cell: the nuclei fall on each other; overlap: the fields meet, the cells are others
-        "kind": pa.Column(str, pa.Check.isin(["copy", "same_cell", "overlap"])),
+        "kind": pa.Column(str, pa.Check.isin(KINDS)),
         "inliers": pa.Column(int, pa.Check.gt(0)),  # keypoints that one map from a to b explains
         "correlation": pa.Column(float, pa.Check.in_range(-1, 1)),  # of the overlap, after the map
         "overlap": pa.Column(float, pa.Check.in_range(0, 1)),  # share of the smaller of the two fields

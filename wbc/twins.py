@@ -20,17 +20,20 @@ from scipy.sparse.csgraph import connected_components
 
 from wbc.arrays import Image
 from wbc.draws import generator
-from wbc.manifest import TWINS, check_table
+from wbc.manifest import KINDS, TWINS, check_table
 from wbc.parallel import map_parallel
+from wbc.quality import black_corners
 
 Floats = NDArray[np.float32]
+Groups = NDArray[np.int64]  # the number of the group of each photograph
 
 _SIDE = 240  # px, the longer side at which photographs are compared
 _KEYPOINTS = 256  # of one photograph, the strongest
 _CONTRAST = 0.01  # of a keypoint; below OpenCV's 0.04, for stained cells have soft edges
 _EDGE = 20.0  # ratio of curvatures beyond which a keypoint is a mere edge
-_BLACK = 12  # grey level up to which pixels may be the corners of a rotated copy
 _POSTINGS = 6  # keypoints to one word of the vocabulary
+_WORDS = 65_536  # of the vocabulary, at most
+_COMPONENTS = 32  # of a descriptor, kept for the sieve
 _POOL = 80  # best-ranked photographs kept for each
 _ROUNDS = (2, 4, 8, 16)  # how many of them are compared with each; a later round looks beyond the groups found so far
 _SMALL_GROUP = 6  # photographs up to which every ranked pair of a group is compared
@@ -107,7 +110,7 @@ def find_twins(
         index = _build_index(files, folder=Path(folder))
         ranking = _rank(index, seed=seed)
         tested: set[tuple[int, int]] = set()
-        group = np.arange(len(files))
+        group: Groups = np.arange(len(files))
         found: list[tuple[int, int]] = []
         for neighbours in (*_ROUNDS, None):
             candidates = _propose(ranking, group=group, tested=tested, neighbours=neighbours)
@@ -120,7 +123,8 @@ def find_twins(
                         rows.append(_describe(pair, evidence, names=names, sizes=index.sizes, centres=centres))
                         found.append((pair.first, pair.second))
             group = _components(len(files), found)
-    table = pd.DataFrame(rows, columns=list(TWINS.columns)).astype({"inliers": int, "mirrored": bool})
+    table = pd.DataFrame(rows, columns=list(TWINS.columns))
+    table = table.astype({name: column.dtype.type for name, column in TWINS.columns.items()})
     table = table.sort_values(["id_a", "id_b"], ignore_index=True)
     return check_table(table, TWINS, where="the table of twins")
 
@@ -165,11 +169,24 @@ def find_contradictions(pairs: pd.DataFrame, *, labels: Mapping[str, str]) -> di
     return {name: other[0] for name, other in others.items() if other}
 
 
-def _components(count: int, edges: Sequence[tuple[int, int]]) -> NDArray[np.int32]:
+def summarise_twins(pairs: pd.DataFrame, *, groups: Sequence[str], labels: Mapping[str, str]) -> dict[str, int]:
+    """Return the numbers of pairs of each kind, of ``groups`` of two or more, their images, and of contradictions."""
+    sizes = pd.Series(list(groups), dtype=str).value_counts()
+    return {
+        "pairs": len(pairs),
+        **{kind: int((pairs["kind"] == kind).sum()) for kind in KINDS},
+        "groups": int((sizes > 1).sum()),
+        "grouped_images": int(sizes[sizes > 1].sum()),
+        "largest_group": int(sizes.max()) if len(sizes) else 0,
+        "contradictory_images": len(find_contradictions(pairs, labels=labels)),
+    }
+
+
+def _components(count: int, edges: Sequence[tuple[int, int]]) -> Groups:
     """Return the number of the connected component of each of ``count`` nodes."""
     first, second = np.array(edges, dtype=int).reshape(-1, 2).T
     graph = sparse.coo_matrix((np.ones(len(first)), (first, second)), shape=(count, count))
-    return connected_components(graph, directed=False)[1]
+    return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 class _Compared(NamedTuple):
@@ -189,19 +206,12 @@ def _read_compared(path: Path) -> _Compared | None:
     scale = _SIDE / max(photograph.shape[:2])
     size = max(round(scale * photograph.shape[1]), 1), max(round(scale * photograph.shape[0]), 1)
     small = cv2.resize(photograph, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    return _Compared(small[:, :, 1], visible(small), (photograph.shape[1], photograph.shape[0]))
+    return _Compared(small[:, :, 1], _visible(small), (photograph.shape[1], photograph.shape[0]))
 
 
-def visible(image: Image) -> NDArray[np.uint8]:
-    """Return a mask (height, width), 255 but for black regions that touch the frame and a few pixels round them."""
-    black = cv2.inRange(image, (0, 0, 0), (_BLACK, _BLACK, _BLACK))
-    black = cv2.morphologyEx(black, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    if not black.any():
-        return ~black
-    _, regions = cv2.connectedComponents(black, connectivity=4)
-    frame = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
-    corners = np.isin(regions, np.setdiff1d(frame, [0])).astype(np.uint8)
-    return 255 * (1 - cv2.dilate(corners, np.ones((7, 7), np.uint8)))
+def _visible(image: Image) -> NDArray[np.uint8]:
+    """Return a mask (height, width), 255 but for black corners and a few pixels round them."""
+    return 255 * (1 - cv2.dilate(black_corners(image).astype(np.uint8), np.ones((7, 7), np.uint8)))
 
 
 def find_keypoints(path: Path) -> Keypoints:
@@ -209,7 +219,7 @@ def find_keypoints(path: Path) -> Keypoints:
     read = _read_compared(path)
     if read is None:
         return Keypoints(np.empty((0, 4), np.float32), np.empty((0, 128), np.uint8), (_SIDE, _SIDE))
-    detector = cv2.SIFT_create(nfeatures=_KEYPOINTS, contrastThreshold=_CONTRAST, edgeThreshold=_EDGE)
+    detector = cv2.SIFT.create(nfeatures=_KEYPOINTS, contrastThreshold=_CONTRAST, edgeThreshold=_EDGE)
     found, descriptors = detector.detectAndCompute(read.image, read.mask)
     places = np.array([(*point.pt, point.size, point.angle) for point in found], np.float32).reshape(-1, 4)
     if descriptors is None:
@@ -259,6 +269,8 @@ class _Ranking(NamedTuple):
 def _rank(index: _Index, *, seed: int) -> _Ranking:
     """Compare all photographs by the words that they share, weighted by rarity (tf-idf, cosine)."""
     count = len(index.starts) - 1
+    if len(index.descriptors) < 2 * _POSTINGS:
+        return _Ranking(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool))
     owners = np.repeat(np.arange(count), np.diff(index.starts))
     words, mirrored_words, vocabulary = _quantise(index.descriptors, seed=seed)
     plain, mirrored = (
@@ -296,30 +308,33 @@ def _quantise(descriptors: NDArray[np.uint8], *, seed: int) -> tuple[NDArray[np.
     Words are descriptors drawn from the set: about the root of their number as coarse words, the others as fine
     words below their nearest coarse one, so that a descriptor is compared with few of them.
     """
-    count = max(len(descriptors) // _POSTINGS, 1)
+    count = min(len(descriptors) // _POSTINGS, _WORDS)
     drawn = generator(seed, "vocabulary").permutation(len(descriptors))[:count]
     exemplars = _root(descriptors[np.sort(drawn)])
+    axes = np.linalg.eigh(np.cov(exemplars.T))[1][:, -_COMPONENTS:].astype(np.float32)  # principal components
+    exemplars = exemplars @ axes
     coarse = exemplars[:: max(round(np.sqrt(count)), 1)]
     branch = np.concatenate([_nearest(part, coarse) for part in np.array_split(exemplars, len(exemplars) // 4096 + 1)])
     members = [np.flatnonzero(branch == number) for number in range(len(coarse))]
     words = np.empty((2, len(descriptors)), np.int64)
     for start in range(0, len(descriptors), 65536):
         block = descriptors[start : start + 65536]
-        for version, rooted in enumerate((_root(block), _root(block[:, _MIRROR]))):
-            above = np.concatenate([_nearest(part, coarse) for part in np.array_split(rooted, 16)])
+        for version, used in enumerate((block, block[:, _MIRROR])):
+            vectors = _root(used) @ axes
+            above = np.concatenate([_nearest(part, coarse) for part in np.array_split(vectors, 16)])
             for number in np.unique(above):
                 rows = np.flatnonzero(above == number)
                 fine = members[number]
-                words[version, start + rows] = fine[_nearest(rooted[rows], exemplars[fine])]
+                words[version, start + rows] = fine[_nearest(vectors[rows], exemplars[fine])]
     return words[0], words[1], count
 
 
 def _nearest(vectors: Floats, exemplars: Floats) -> NDArray[np.int64]:
-    return (vectors @ exemplars.T).argmax(axis=1)
+    return (vectors @ exemplars.T - 0.5 * (exemplars**2).sum(axis=1)).argmax(axis=1)
 
 
 def _propose(
-    ranking: _Ranking, *, group: NDArray[np.int32], tested: set[tuple[int, int]], neighbours: int | None
+    ranking: _Ranking, *, group: Groups, tested: set[tuple[int, int]], neighbours: int | None
 ) -> list[_Candidate]:
     """Return each photograph's best-ranked partners that were not yet compared with it.
 
@@ -473,6 +488,7 @@ def _describe(
     shift = (linear @ middle_a + offset - middle_b) / scale_a
     # A mirror image is turned after it is flipped left to right.
     upright = linear @ np.diag([-1.0, 1.0]) if evidence.mirrored else linear
+    rotation = np.degrees(np.arctan2(upright[1, 0] - upright[0, 1], upright[0, 0] + upright[1, 1]))
     kind = "copy" if moved <= _COPY * _SIDE else "same_cell" if same else "overlap"
     return {
         "id_a": names[first],
@@ -481,9 +497,7 @@ def _describe(
         "inliers": evidence.inliers,
         "correlation": round(evidence.correlation, 3),
         "overlap": round(evidence.overlap, 3),
-        "rotation": round(
-            float(np.degrees(np.arctan2(upright[1, 0] - upright[0, 1], upright[0, 0] + upright[1, 1]))), 1
-        ),
+        "rotation": round(float(rotation), 1),
         "scale": round(float(np.sqrt(abs(np.linalg.det(linear))) * scale_a / scale_b), 3),
         "shift_x": round(float(shift[0]), 1),
         "shift_y": round(float(shift[1]), 1),
