@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from wbc.arrays import read_images
+from wbc.audit_figures import draw_flags, draw_pairs
 from wbc.cleaning import clean, summarise
 from wbc.contact_sheet import contact_sheet, examples_of_each_class
 from wbc.files import write_csv, write_json
@@ -13,12 +14,14 @@ from wbc.stage import run_stage
 
 RAW = Path("data/raw")
 CELLS = Path("data/cells.npy")
+FIGURES = Path("metrics/figures/clean")
 
 
 def main() -> None:
-    """Records in, images with their manifest and the list of rejects out."""
-    manifest, dropped = clean(
-        read_records(RAW),
+    """Records in, images with their manifest, their twins and the list of rejects out."""
+    records = read_records(RAW)
+    manifest, dropped, twins = clean(
+        records,
         raw=RAW,
         cells=CELLS,
         params=read_section(CleanParams, "clean"),
@@ -26,11 +29,17 @@ def main() -> None:
     )
     write_csv(Path("data/manifest.csv"), manifest)
     write_csv(Path("data/dropped.csv"), dropped)
-    write_json(Path("metrics/clean.json"), summarise(manifest, dropped))
+    write_csv(Path("data/twins.csv"), twins)
+    write_json(Path("metrics/clean.json"), summarise(manifest, dropped, twins))
     examples = examples_of_each_class(
         read_images(CELLS), positions=manifest.index.tolist(), labels=manifest["label"].tolist()
     )
-    contact_sheet(Path("metrics/figures/clean/cells.png"), rows=examples)
+    contact_sheet(FIGURES / "cells.png", rows=examples)
+    files = {name: RAW / file for name, file in zip(records["id"], records["file"], strict=True)}
+    draw_pairs(
+        FIGURES / "twins.png", twins, files=files, labels=dict(zip(records["id"], records["category"], strict=True))
+    )
+    draw_flags(FIGURES / "flags.png", dict(zip(manifest["id"], manifest["flags"], strict=True)), files=files)
 
 
 if __name__ == "__main__":

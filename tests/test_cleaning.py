@@ -6,15 +6,14 @@ import pandas as pd
 import pytest
 
 from wbc.arrays import read_images
-from wbc.cleaning import REASONS, clean, parse_category, summarise
+from wbc.cleaning import REASONS, Cleaned, clean, parse_category, summarise
 from wbc.manifest import MANIFEST, read_table
 from wbc.params.clean import CleanParams
 from wbc.params.sources import BccdParams
 from wbc.sources.bccd import bring
 from wbc.sources.labels import read_labels
+from wbc.sources.smears import draw_smear
 from wbc.voc import Box, write_annotation
-
-Tables = tuple[pd.DataFrame, pd.DataFrame]
 
 
 def parameters(**changes: object) -> CleanParams:
@@ -25,11 +24,13 @@ def parameters(**changes: object) -> CleanParams:
         "window": 64,
         "size": [32, 32],
         "greyscale": False,
+        "twins": True,
+        "contradictions": "drop",
     }
     return CleanParams.model_validate(defaults | changes)
 
 
-def run(folder: Path, *, seed: int = 0, **changes: object) -> Tables:
+def run(folder: Path, *, seed: int = 0, **changes: object) -> Cleaned:
     """Clean the raw data in ``folder`` into its cells.npy."""
     records = read_labels(folder)
     return clean(records, raw=folder, cells=folder / "cells.npy", params=parameters(**changes), seed=seed)
@@ -73,8 +74,49 @@ def test_classes_of_a_category(category: str, classes: tuple[str, ...]) -> None:
     assert parse_category(category) == classes
 
 
+# Pairs of BCCD that show the same field, each judged side by side.
+SEEN_BY_EYE = {
+    ("00019", "00020"),
+    ("00037", "00038"),
+    ("00040", "00041"),
+    ("00107", "00108"),
+    ("00160", "00161"),
+    ("00204", "00276"),
+    ("00204", "00277"),
+    ("00205", "00276"),
+    ("00206", "00278"),
+    ("00207", "00279"),
+    ("00223", "00263"),
+    ("00223", "00264"),
+    ("00224", "00264"),
+    ("00225", "00262"),
+    ("00225", "00264"),
+    ("00226", "00261"),
+    ("00227", "00260"),
+    ("00228", "00259"),
+    ("00229", "00258"),
+    ("00230", "00257"),
+    ("00231", "00256"),
+    ("00232", "00255"),
+    ("00233", "00254"),
+    ("00236", "00253"),
+    ("00237", "00252"),
+    ("00239", "00240"),
+    ("00243", "00250"),
+    ("00244", "00247"),
+    ("00276", "00277"),
+    ("00364", "00409"),
+    ("00365", "00408"),
+    ("00377", "00400"),
+    ("00381", "00397"),
+    ("00382", "00395"),
+    ("00384", "00393"),
+    ("00386", "00391"),
+}
+
+
 @pytest.fixture(scope="module")
-def bccd(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Tables:
+def bccd(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Cleaned:
     folder = tmp_path_factory.mktemp("bccd")
     params = BccdParams(
         commit="d272fb14cdff6e473fafeeeba32aba5f560e9e43", labels_commit="0b22eb2084b1004d464fb5ab87adc85ab94b2079"
@@ -86,13 +128,13 @@ def bccd(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Tables:
     return run(folder / "raw", window=300, size=[160, 160])
 
 
-def test_the_counts_of_bccd(bccd: Tables) -> None:
+def test_the_counts_of_bccd(bccd: Cleaned) -> None:
     assert summarise(*bccd) == {
         "records": 411,
-        "kept": 344,
-        "dropped": 67,
+        "kept": 342,
+        "dropped": 69,
         "labelled": {"BASOPHIL": 3, "EOSINOPHIL": 87, "LYMPHOCYTE": 33, "MONOCYTE": 20, "NEUTROPHIL": 205},
-        "classes": {"EOSINOPHIL": 87, "LYMPHOCYTE": 33, "MONOCYTE": 20, "NEUTROPHIL": 204},
+        "classes": {"EOSINOPHIL": 87, "LYMPHOCYTE": 32, "MONOCYTE": 19, "NEUTROPHIL": 204},
         "reasons": {
             "missing_file": 47,
             "unlabelled": 1,
@@ -102,20 +144,56 @@ def test_the_counts_of_bccd(bccd: Tables) -> None:
             "more_boxes_than_labels": 1,
             "exact_duplicate": 0,
             "thinned": 0,
+            "contradictory_label": 2,
         },
         "fewer_boxes_than_labels": 5,
         "nucleus_not_found": 0,
-        "located": {"boxed": 339, "inside": 339, "rate": 1.0},
+        "located": {"boxed": 337, "inside": 337, "rate": 1.0},
+        "twins": {
+            "pairs": 33,
+            "copy": 1,
+            "same_cell": 25,
+            "overlap": 7,
+            "groups": 27,
+            "grouped_images": 58,
+            "largest_group": 4,
+            "contradictory_images": 2,
+        },
+        "flags": {
+            "cut_by_frame": 105,
+            "no_nucleus": 0,
+            "several_nuclei": 0,
+            "out_of_focus": 13,
+            "too_dark": 0,
+            "too_bright": 0,
+            "black_corners": 0,
+            "unusual_size": 0,
+            "greyscale": 0,
+        },
     }
 
 
-def test_the_contradictions_of_bccd(bccd: Tables) -> None:
-    manifest, dropped = bccd
+def test_the_contradictions_of_bccd(bccd: Cleaned) -> None:
+    manifest, dropped, _ = bccd
     numbers = manifest.loc[manifest["boxes"] == 0, "id"].str.removeprefix("BloodImage_").tolist()
     assert numbers == ["00133", "00135", "00178", "00228", "00327"]
     assert dropped.loc[dropped["reason"] == "more_boxes_than_labels", "id"].tolist() == ["BloodImage_00113"]
     assert manifest["id"].is_monotonic_increasing
-    assert (manifest["group"] == manifest["id"]).all()
+
+
+def test_the_cells_that_bccd_shows_twice(bccd: Cleaned) -> None:
+    manifest, dropped, twins = bccd
+    contradictory = dropped[dropped["reason"] == "contradictory_label"]
+    assert contradictory[["id", "detail"]].values.tolist() == [
+        ["BloodImage_00206", "BloodImage_00278"],
+        ["BloodImage_00278", "BloodImage_00206"],
+    ]
+    pairs = set(zip(twins["id_a"].str[-5:], twins["id_b"].str[-5:], strict=True))
+    assert len(pairs & SEEN_BY_EYE) >= 31
+    assert pairs <= SEEN_BY_EYE
+    groups = manifest.set_index("id")["group"]
+    assert groups["BloodImage_00276"] == groups["BloodImage_00277"] == groups["BloodImage_00204"] == "BloodImage_00204"
+    assert groups["BloodImage_00001"] == "BloodImage_00001"
 
 
 def test_each_reason(tmp_path: Path) -> None:
@@ -143,7 +221,7 @@ def test_each_reason(tmp_path: Path) -> None:
     photograph(folder, 11).write_bytes(b"")
     annotation(folder, 12).unlink()
     photograph(folder, 15).write_bytes(photograph(folder, 4).read_bytes())
-    manifest, dropped = run(folder, thin={"monocyte": 0.5})
+    manifest, dropped, twins = run(folder, thin={"monocyte": 0.5})
     numbered = dropped.assign(id=dropped["id"].str[-2:].astype(int)).set_index("id")
     thinned = numbered.index[numbered["reason"] == "thinned"].item()
     assert thinned in (13, 14)
@@ -161,19 +239,19 @@ def test_each_reason(tmp_path: Path) -> None:
         thinned: "thinned",
         15: "unlabelled",
     }
-    assert set(numbered["reason"]) == set(REASONS)
+    assert set(numbered["reason"]) == set(REASONS) - {"contradictory_label"}
     assert numbered.loc[[5, 6, 10], "detail"].tolist() == ["BASOPHIL", "2 boxes", "BloodImage_00001"]
     assert "BloodImage_00009.xml" in numbered.loc[9, "detail"]
     assert numbered.loc[3, "category"] == "NEUTROPHIL, NEUTROPHIL"
     assert manifest["label"].tolist() == ["NEUTROPHIL", "NEUTROPHIL", "MONOCYTE"]
     assert manifest["boxes"].tolist() == [1, 0, 1]
     assert len(manifest) + len(dropped) == 15
-    assert summarise(manifest, dropped)["reasons"] == dict(dropped["reason"].value_counts())
+    assert summarise(manifest, dropped, twins)["reasons"] == dict(dropped["reason"].value_counts())
 
 
 def test_row_i_describes_image_i(tmp_path: Path) -> None:
     folder = lay_out(tmp_path, dict.fromkeys((30, 7, 1), "NEUTROPHIL"))
-    manifest, dropped = run(folder, window=16, size=[16, 16])
+    manifest, dropped, twins = run(folder, window=16, size=[16, 16])
     assert manifest["id"].tolist() == ["BloodImage_00001", "BloodImage_00007", "BloodImage_00030"]
     assert manifest["nucleus_x"].tolist() == pytest.approx([41, 47, 70], abs=1)
     assert manifest[["width", "height", "box_left", "box_bottom"]].drop_duplicates().values.tolist() == [
@@ -183,11 +261,11 @@ def test_row_i_describes_image_i(tmp_path: Path) -> None:
     assert images.shape == (3, 16, 16, 3)
     assert images[2, 8, 8].tolist() == pytest.approx([90, 50, 150], abs=6)
     assert dropped.empty
-    assert summarise(manifest, dropped)["located"] == {"boxed": 3, "inside": 3, "rate": 1.0}
+    assert summarise(manifest, dropped, twins)["located"] == {"boxed": 3, "inside": 3, "rate": 1.0}
 
 
 def test_the_manifest_can_be_read_again_though_every_number_is_whole(tmp_path: Path) -> None:
-    manifest, _ = run(lay_out(tmp_path, {1: "NEUTROPHIL", 2: "MONOCYTE"}))
+    manifest, *_ = run(lay_out(tmp_path, {1: "NEUTROPHIL", 2: "MONOCYTE"}))
     manifest.to_csv(tmp_path / "manifest.csv", index=False, float_format="%.8g")
     pd.testing.assert_frame_equal(read_table(tmp_path / "manifest.csv", MANIFEST), manifest)
 
@@ -200,19 +278,19 @@ def test_a_nucleus_outside_the_box_is_counted_and_kept(tmp_path: Path) -> None:
 
 def test_any_class_is_excluded_by_name(tmp_path: Path) -> None:
     folder = lay_out(tmp_path, {1: "BASOPHIL", 2: "Monocyte", 3: "NEUTROPHIL"})
-    manifest, dropped = run(folder, exclude=["monocyte"])
+    manifest, dropped, _ = run(folder, exclude=["monocyte"])
     assert manifest["label"].tolist() == ["BASOPHIL", "NEUTROPHIL"]
     assert dropped["detail"].tolist() == ["MONOCYTE"]
 
 
 def test_thinning_takes_the_share_by_id_and_leaves_the_rest_alone(tmp_path: Path) -> None:
     folder = lay_out(tmp_path, {number: "MONOCYTE" if number > 20 else "NEUTROPHIL" for number in range(1, 26)})
-    manifest, dropped = run(folder, thin={"NEUTROPHIL": 0.25})
+    manifest, dropped, _ = run(folder, thin={"NEUTROPHIL": 0.25})
     assert manifest["label"].value_counts().to_dict() == {"NEUTROPHIL": 15, "MONOCYTE": 5}
     assert set(dropped["detail"]) == {"0.25 of NEUTROPHIL"}
-    _, more = run(folder, thin={"NEUTROPHIL": 0.5})
+    _, more, _ = run(folder, thin={"NEUTROPHIL": 0.5})
     assert set(dropped["id"]) < set(more["id"])
-    _, other = run(folder, thin={"NEUTROPHIL": 0.25}, seed=1)
+    _, other, _ = run(folder, thin={"NEUTROPHIL": 0.25}, seed=1)
     assert set(dropped["id"]) != set(other["id"])
 
 
@@ -229,3 +307,38 @@ def test_nothing_usable_is_an_error_that_counts_the_reasons(tmp_path: Path) -> N
     with pytest.raises(ValueError, match=r"none of 2 photographs is usable: .*'excluded_class': 1, 'unreadable': 1"):
         run(folder)
     assert not (folder / "cells.npy").exists()
+
+
+def lay_out_smears(folder: Path) -> Path:
+    """Make raw data of three drawn fields, the first of them photographed twice and labelled twice."""
+    lay_out(folder, dict.fromkeys((1, 2, 3, 4), "NEUTROPHIL") | {2: "EOSINOPHIL"})
+    for number, (field, take) in {1: (1, 0), 2: (1, 1), 3: (3, 0), 4: (4, 0)}.items():
+        image, _ = draw_smear(seed=0, number=field, classes=["NEUTROPHIL"], width=320, height=240, take=take)
+        cv2.imwrite(str(photograph(folder, number)), image[..., ::-1])
+    return folder
+
+
+def test_a_cell_of_two_classes_is_dropped_with_both_photographs(tmp_path: Path) -> None:
+    manifest, dropped, twins = run(lay_out_smears(tmp_path))
+    assert manifest["id"].tolist() == ["BloodImage_00003", "BloodImage_00004"]
+    assert dropped[["id", "reason", "detail"]].values.tolist() == [
+        ["BloodImage_00001", "contradictory_label", "BloodImage_00002"],
+        ["BloodImage_00002", "contradictory_label", "BloodImage_00001"],
+    ]
+    assert twins[["id_a", "id_b", "kind"]].values.tolist() == [["BloodImage_00001", "BloodImage_00002", "same_cell"]]
+    assert len(read_images(tmp_path / "cells.npy")) == 2
+    assert summarise(manifest, dropped, twins)["twins"]["contradictory_images"] == 2
+
+
+def test_a_cell_of_two_classes_is_kept_in_one_group_by_choice(tmp_path: Path) -> None:
+    manifest, dropped, twins = run(lay_out_smears(tmp_path), contradictions="keep")
+    assert manifest["group"].str[-1].tolist() == ["1", "1", "3", "4"]
+    assert dropped.empty
+    assert summarise(manifest, dropped, twins)["twins"]["contradictory_images"] == 2
+
+
+def test_without_the_search_every_photograph_is_a_group(tmp_path: Path) -> None:
+    manifest, _, twins = run(lay_out_smears(tmp_path), twins=False)
+    assert manifest["group"].tolist() == manifest["id"].tolist()
+    assert twins.empty
+    assert not list(tmp_path.glob(".*.npy"))

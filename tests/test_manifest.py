@@ -22,6 +22,7 @@ ROW = {
     "box_top": 2,
     "box_right": 3,
     "box_bottom": 4,
+    "flags": "",
 }
 NO_BOX = {"boxes": 0, "box_left": None, "box_top": None, "box_right": None, "box_bottom": None}
 

@@ -5,17 +5,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from wbc.arrays import image_writer
+from wbc.arrays import image_writer, read_images
 from wbc.cells import Examined, examine
 from wbc.draws import generator
 from wbc.manifest import MANIFEST, check_table
 from wbc.parallel import map_parallel
 from wbc.params.clean import CleanParams
+from wbc.quality import Measures, count_flags, flag
+from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_twins
 from wbc.voc import Box, read_boxes
 
 CELL = "WBC"  # the name of a white cell's box
@@ -28,6 +31,7 @@ REASONS = {
     "more_boxes_than_labels": "more white cells are annotated than labelled",
     "exact_duplicate": "the file is byte for byte the one named in `detail`",
     "thinned": "drawn by clean.thin",
+    "contradictory_label": "the cell is that of the photograph named in `detail`, which has another class",
 }
 
 
@@ -36,15 +40,20 @@ def parse_category(category: str) -> tuple[str, ...]:
     return tuple(name for part in category.split(",") if (name := " ".join(part.split()).upper()))
 
 
-def clean(
-    records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Write the usable images to ``cells`` and return (manifest, dropped).
+class Cleaned(NamedTuple):
+    """Every record is in exactly one of ``manifest`` and ``dropped``; ``twins`` may name images of both."""
+
+    manifest: pd.DataFrame
+    dropped: pd.DataFrame
+    twins: pd.DataFrame
+
+
+def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams, seed: int) -> Cleaned:
+    """Write the usable images to ``cells`` and return the tables that say what became of each record.
 
     ``records`` is a table of wbc.manifest.RECORDS, with files relative to ``raw``. The manifest's row i
     describes image i of ``cells``; ``dropped`` has the columns id, category, reason (a key of REASONS), detail.
-    Every record is in exactly one of the two. Raises ValueError when nothing is usable, or when ``thin`` names a
-    class without images.
+    Raises ValueError when nothing is usable, or when ``thin`` names a class without images.
     """
     records = records.sort_values("id", kind="stable", ignore_index=True)
     boxes, broken = _read_annotations(records, raw=raw)
@@ -55,24 +64,41 @@ def clean(
     candidates = _without(records, rejects)
     files = [raw / file for file in candidates["file"]]
     examined = map_parallel(partial(examine, params=params), files, description="clean")
-    rows = []
-    with image_writer(cells, shape=(*params.size, 3)) as append:
-        for (index, record), result in zip(candidates.iterrows(), examined, strict=True):
-            if result is None:
-                rejects[index] = ("unreadable", record["file"])
-                continue
-            append(result.image)
-            rows.append(_manifest_row(record, result=result, boxes=boxes[index]))
+    rows: dict[Any, dict[str, Any]] = {}  # row of records: row of the manifest
+    measures: list[Measures] = []
+    every = cells.with_name(f".{cells.stem}.every{cells.suffix}")  # contradictions are known when all were examined
+    try:
+        with image_writer(every, shape=(*params.size, 3)) as append:
+            for (index, record), result in zip(candidates.iterrows(), examined, strict=True):
+                if result is None:
+                    rejects[index] = ("unreadable", record["file"])
+                    continue
+                append(result.image)
+                measures.append(result.measures)
+                rows[index] = _manifest_row(record, result=result, boxes=boxes[index])
         if not rows:
             counts = Counter(reason for reason, _ in rejects.values())
             raise ValueError(f"{raw}: none of {len(records)} photographs is usable: {dict(counts)}")
+        table = pd.DataFrame.from_dict(rows, orient="index").assign(flags=flag(measures))
+        twins = _find_twins(table if params.twins else table[:0], raw=raw)
+        table["group"] = _group(table, twins=twins)
+        if params.contradictions == "drop":
+            rejects |= _reject_contradictions(table, twins=twins)
+        kept = ~table.index.isin(list(rejects))
+        if not kept.any():
+            raise ValueError(f"{raw}: every cell has two classes: keep them with -S clean.contradictions=keep")
+        _copy_images(every, cells, rows=np.flatnonzero(kept))
+    finally:
+        every.unlink(missing_ok=True)
 
-    manifest = check_table(pd.DataFrame(rows, columns=list(MANIFEST.columns)), MANIFEST, where="the manifest")
+    table = table[kept].reset_index(drop=True)
+    table["group"] = table.groupby("group")["id"].transform("min")  # the name of a group is that of a kept image
+    manifest = check_table(table[list(MANIFEST.columns)], MANIFEST, where="the manifest")
     dropped = records.loc[sorted(rejects), ["id", "category"]].reset_index(drop=True)
     dropped["reason"] = [rejects[index][0] for index in sorted(rejects)]
     dropped["detail"] = [rejects[index][1] for index in sorted(rejects)]
     assert len(records) == len(manifest) + len(dropped), "a record was lost or counted twice"
-    return manifest, dropped
+    return Cleaned(manifest, dropped, twins)
 
 
 Rejects = dict[Any, tuple[str, str]]  # row of records: (reason, detail)
@@ -138,6 +164,33 @@ def _reject_thinned(records: pd.DataFrame, *, thin: Mapping[str, float], seed: i
     return rejects
 
 
+def _find_twins(table: pd.DataFrame, *, raw: Path) -> pd.DataFrame:
+    return find_twins(
+        table["id"].tolist(),
+        [raw / file for file in table["file"]],
+        nuclei=table[["nucleus_x", "nucleus_y"]].to_numpy(dtype=float),
+    )
+
+
+def _group(table: pd.DataFrame, *, twins: pd.DataFrame) -> list[str]:
+    """Return the group of each row: the smallest id of those of one patient or slide, or that show the same field."""
+    pairs = list(zip(twins["id_a"], twins["id_b"], strict=True))
+    return merge_groups(table["id"].tolist(), pairs, supplied=table["group"].tolist())
+
+
+def _reject_contradictions(table: pd.DataFrame, *, twins: pd.DataFrame) -> Rejects:
+    """Return the rows whose cell has another class in another photograph."""
+    others = find_contradictions(twins, labels=dict(zip(table["id"], table["label"], strict=True)))
+    return {index: ("contradictory_label", others[name]) for index, name in table["id"].items() if name in others}
+
+
+def _copy_images(source: Path, destination: Path, *, rows: NDArray[np.int64]) -> None:
+    images = read_images(source)
+    with image_writer(destination, shape=images.shape[1:]) as append:
+        for row in rows:
+            append(images[row])
+
+
 def _manifest_row(record: pd.Series, *, result: Examined, boxes: Sequence[Box]) -> dict[str, Any]:
     nucleus, box = result.nucleus, boxes[0] if boxes else None
     return {
@@ -159,8 +212,11 @@ def _manifest_row(record: pd.Series, *, result: Examined, boxes: Sequence[Box]) 
     }
 
 
-def summarise(manifest: pd.DataFrame, dropped: pd.DataFrame) -> dict[str, Any]:
-    """Return the counts of a cleaning and how often the nucleus found lies inside the annotated box."""
+def summarise(manifest: pd.DataFrame, dropped: pd.DataFrame, twins: pd.DataFrame) -> dict[str, Any]:
+    """Return the counts of a cleaning and how often the nucleus found lies inside the annotated box.
+
+    Contradictions are the images whose cell has another class in another image, kept or dropped.
+    """
     boxed = manifest[manifest["boxes"] == 1]
     inside = boxed["nucleus_x"].between(boxed["box_left"], boxed["box_right"]) & boxed["nucleus_y"].between(
         boxed["box_top"], boxed["box_bottom"]
@@ -182,4 +238,17 @@ def summarise(manifest: pd.DataFrame, dropped: pd.DataFrame) -> dict[str, Any]:
             "inside": int(inside.sum()),
             "rate": float(inside.mean()) if len(boxed) else None,
         },
+        "twins": summarise_twins(twins, groups=manifest["group"].tolist(), labels=_labels(manifest, dropped)),
+        "flags": count_flags(manifest["flags"].tolist()),
+    }
+
+
+def _labels(manifest: pd.DataFrame, dropped: pd.DataFrame) -> dict[str, str]:
+    """Return the class of every image that could be used, those of contradictory label among them."""
+    contradictory = dropped[dropped["reason"] == "contradictory_label"]
+    return {
+        **dict(zip(manifest["id"], manifest["label"], strict=True)),
+        **dict(
+            zip(contradictory["id"], contradictory["category"].map(lambda text: parse_category(text)[0]), strict=True)
+        ),
     }

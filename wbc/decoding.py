@@ -1,5 +1,7 @@
 """Decodes photographs of any usual format into 8-bit RGB."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +10,11 @@ from wbc.arrays import Image
 
 _JPEG = b"\xff\xd8"
 _DEPTHS = (12, 14, 16)  # bits that cameras deliver in 16-bit files
+
+
+def read_photograph(path: Path) -> Image | None:
+    """Return the image file at ``path`` as `decode` does."""
+    return decode(path.read_bytes())
 
 
 def decode(encoded: bytes) -> Image | None:

@@ -9,6 +9,7 @@ from pandera.errors import SchemaErrors
 
 SPLITS = ("train", "validation", "test")
 UNUSED = "unused"  # in no part, for its group is in another one of an official split
+KINDS = ("copy", "same_cell", "overlap")  # of twins
 
 _TEXT: dict[str, Any] = {"dtype": str, "checks": pa.Check.str_length(min_value=1)}
 _PIXELS: dict[str, Any] = {"dtype": float, "nullable": True, "coerce": True}  # pandas reads 1.0 as int
@@ -44,6 +45,7 @@ MANIFEST = pa.DataFrameSchema(
         "box_top": pa.Column(**_PIXELS),
         "box_right": pa.Column(**_PIXELS),
         "box_bottom": pa.Column(**_PIXELS),
+        "flags": pa.Column(str),  # keys of wbc.quality.FLAGS joined by ";", empty for none
     },
     strict=True,
 )
@@ -64,6 +66,26 @@ GROUPED_SPLIT = pa.DataFrameSchema(  # what every strategy but random must make
         lambda table: table[table["split"] != UNUSED].groupby("group")["split"].nunique().le(1).all(),
         error="a group crosses splits",
     ),
+    strict=True,
+)
+
+TWINS = pa.DataFrameSchema(
+    {
+        "id_a": pa.Column(**_TEXT),  # the smaller of the two ids
+        "id_b": pa.Column(**_TEXT),
+        # copy: nothing moved; same_cell: the nuclei fall on each other; overlap: the fields meet, the cells are others
+        "kind": pa.Column(str, pa.Check.isin(KINDS)),
+        "inliers": pa.Column(int, pa.Check.gt(0)),  # keypoints that one map from a to b explains
+        "correlation": pa.Column(float, pa.Check.in_range(-1, 1)),  # of the overlap, after the map
+        "overlap": pa.Column(float, pa.Check.in_range(0, 1)),  # share of the smaller of the two fields
+        "rotation": pa.Column(float),  # degrees from a to b, clockwise on the screen, after mirroring
+        "scale": pa.Column(float, pa.Check.gt(0)),  # length in b over length in a, both in px of the files
+        "shift_x": pa.Column(float),  # px of a: where the middle of a lies, seen from the middle of b
+        "shift_y": pa.Column(float),
+        "mirrored": pa.Column(bool),  # b shows a's mirror image
+    },
+    checks=pa.Check(lambda table: table["id_a"] < table["id_b"], error="id_a is not the smaller id"),
+    unique=["id_a", "id_b"],
     strict=True,
 )
 

@@ -19,6 +19,8 @@ class CleanParams(Section):
     window: Pixels
     size: tuple[Pixels, Pixels]
     greyscale: bool
+    twins: bool
+    contradictions: Literal["drop", "keep"]
 
     @field_validator("exclude")
     @classmethod

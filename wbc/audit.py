@@ -1,0 +1,68 @@
+"""Audits a folder of images: photographs of the same cell, contradictory labels and quality flags."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from wbc.audit_figures import draw_flags, draw_pairs
+from wbc.cells import find_bodies
+from wbc.decoding import read_photograph
+from wbc.files import write_csv, write_json
+from wbc.parallel import map_parallel
+from wbc.quality import Measures, count_flags, flag, measure
+from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_twins
+
+SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"}
+
+
+class _Seen(NamedTuple):
+    measures: Measures
+    nucleus: tuple[float, float]  # px, NaN where none was found
+
+
+def audit(folder: Path, *, output: Path) -> dict[str, Any]:
+    """Audit the images of ``folder``, however deep, and return the counts.
+
+    An image's id is its path in the folder, and the name of the sub-folder that it lies in is its class. Writes to
+    ``output``: twins.csv (the table TWINS), images.csv (id, label, group, flags, contradicts), audit.json and the
+    figures twins.png and flags.png. Raises ValueError when the folder holds no image that decodes.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder: name one that holds images, flat or in class folders")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    seen = list(map_parallel(_look, found, description="images"))
+    readable = [(path, one) for path, one in zip(found, seen, strict=True) if one is not None]
+    if not readable:
+        raise ValueError(f"{folder} holds no image that decodes: looked for {', '.join(sorted(SUFFIXES))}")
+    files = {path.relative_to(folder).as_posix(): path for path, _ in readable}
+    labels = {name: path.parent.name if path.parent != folder else "" for name, path in files.items()}
+    pairs = find_twins(list(files), list(files.values()), nuclei=np.array([one.nucleus for _, one in readable]))
+    groups = merge_groups(list(files), list(zip(pairs["id_a"], pairs["id_b"], strict=True)))
+    flags = flag([one.measures for _, one in readable])
+    contradictions = find_contradictions(pairs, labels=labels)
+    images = pd.DataFrame({"id": list(files), "label": list(labels.values()), "group": groups, "flags": flags})
+    images["contradicts"] = images["id"].map(contradictions).fillna("")
+    counts = {
+        "images": len(found),
+        "unreadable": len(found) - len(readable),
+        "twins": summarise_twins(pairs, groups=groups, labels=labels),
+        "flags": count_flags(flags),
+    }
+    write_csv(output / "twins.csv", pairs)
+    write_csv(output / "images.csv", images)
+    write_json(output / "audit.json", counts)
+    draw_pairs(output / "twins.png", pairs, files=files, labels=labels)
+    draw_flags(output / "flags.png", dict(zip(files, flags, strict=True)), files=files)
+    return counts
+
+
+def _look(path: Path) -> _Seen | None:
+    """Return what is measured on the image at ``path``, or None if it does not decode."""
+    photograph = read_photograph(path)
+    if photograph is None:
+        return None
+    bodies = find_bodies(photograph)
+    left, top, width, height = bodies[0, :4].tolist() if len(bodies) else [np.nan] * 4
+    return _Seen(measure(photograph, bodies), (left + width / 2, top + height / 2))

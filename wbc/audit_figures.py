@@ -1,0 +1,90 @@
+"""Figures of the audit: pairs of photographs side by side, and examples of each quality flag."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from wbc.arrays import Image
+from wbc.contact_sheet import contact_sheet
+from wbc.decoding import read_photograph
+from wbc.files import written_aside
+
+_WIDTH, _HEIGHT = 240, 180  # px of one photograph in the sheet of pairs
+_CAPTION = 18  # px above each pair
+_COLUMNS = 3  # pairs in one row
+_MOST = 24  # pairs in the sheet
+_INK = (40, 40, 40)
+
+
+def draw_pairs(path: Path, pairs: pd.DataFrame, *, files: Mapping[str, Path], labels: Mapping[str, str]) -> None:
+    """Write a PNG of up to 24 pairs of the table TWINS side by side, the weakest evidence first.
+
+    Above each pair: the two ids, the kind, and the two classes where they differ. Without pairs it says so.
+    """
+    weakest = pairs.sort_values(["inliers", "id_a", "id_b"]).head(_MOST)
+    rows = zip(weakest["id_a"], weakest["id_b"], weakest["kind"], strict=True)
+    tiles = [
+        _pair(
+            _caption(first, second, kind=kind, labels=labels),
+            _fitted(_read(files[first])),
+            _fitted(_read(files[second])),
+        )
+        for first, second, kind in rows
+    ]
+    empty = np.full((_CAPTION + _HEIGHT, 2 * _WIDTH + 8, 3), 255, np.uint8)
+    if not tiles:
+        tiles = [_pair("no two photographs show the same field", *[np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)] * 2)]
+    tiles += [empty] * (-len(tiles) % min(_COLUMNS, len(tiles)))
+    columns = min(_COLUMNS, len(tiles))
+    sheet = np.vstack([np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)])
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    with written_aside(path) as aside:
+        aside.write_bytes(encoded.tobytes())
+
+
+def draw_flags(path: Path, flags: Mapping[str, str], *, files: Mapping[str, Path], count: int = 8) -> None:
+    """Write a PNG with up to ``count`` photographs of each flag, evenly spread. ``flags``: id and its flags by ";"."""
+    members: dict[str, list[str]] = {}
+    for name in sorted(flags):
+        for flag in filter(None, flags[name].split(";")):
+            members.setdefault(flag, []).append(name)
+    rows = {
+        f"{flag} ({len(names)})": [_read(files[name]) for name in names[:: -(-len(names) // count)]]
+        for flag, names in sorted(members.items())
+    }
+    contact_sheet(path, rows=rows or {"no flags": []}, side=160)
+
+
+def _read(path: Path) -> Image:
+    photograph = read_photograph(path)
+    if photograph is None:
+        raise ValueError(f"{path} cannot be decoded")
+    return photograph
+
+
+def _caption(first: str, second: str, *, kind: str, labels: Mapping[str, str]) -> str:
+    differ = kind != "overlap" and labels[first] != labels[second]
+    classes = f", {labels[first]} or {labels[second]}" if differ else ""
+    return f"{first} | {second}: {kind}{classes}"
+
+
+def _fitted(image: Image) -> Image:
+    """Return the image scaled to fit the middle of a white tile."""
+    scale = min(_WIDTH / image.shape[1], _HEIGHT / image.shape[0])
+    size = max(round(scale * image.shape[1]), 1), max(round(scale * image.shape[0]), 1)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    tile = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
+    top, left = (_HEIGHT - small.shape[0]) // 2, (_WIDTH - small.shape[1]) // 2
+    tile[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return tile
+
+
+def _pair(caption: str, first: Image, second: Image) -> Image:
+    tile = np.full((_CAPTION + _HEIGHT, 2 * _WIDTH + 8, 3), 255, np.uint8)
+    tile[_CAPTION:, :_WIDTH] = first
+    tile[_CAPTION:, _WIDTH + 2 : 2 * _WIDTH + 2] = second
+    cv2.putText(tile, caption, (2, _CAPTION - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.4, _INK, 1, cv2.LINE_AA)
+    return tile
