@@ -23,6 +23,7 @@ def smear(*nuclei: tuple[int, int, int], width: int = 320, height: int = 240) ->
 
 def parameters(**changes: object) -> CleanParams:
     defaults = {"exclude": [], "thin": {}, "crop": "cell", "window": 100, "size": [50, 50], "greyscale": False}
+    defaults |= {"twins": False, "contradictions": "keep"}
     return CleanParams.model_validate(defaults | changes)
 
 

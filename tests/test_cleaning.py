@@ -24,7 +24,7 @@ def parameters(**changes: object) -> CleanParams:
         "window": 64,
         "size": [32, 32],
         "greyscale": False,
-        "twins": True,
+        "twins": False,  # the discs of lay_out look alike
         "contradictions": "drop",
     }
     return CleanParams.model_validate(defaults | changes)
@@ -125,7 +125,7 @@ def bccd(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Cleaned:
         environment.setenv("WBC_MIRROR", str(mirror))
         environment.setenv("DVC_ROOT", str(folder))
         bring(folder / "raw", params=params)
-    return run(folder / "raw", window=300, size=[160, 160])
+    return run(folder / "raw", window=300, size=[160, 160], twins=True)
 
 
 def test_the_counts_of_bccd(bccd: Cleaned) -> None:
@@ -152,10 +152,10 @@ def test_the_counts_of_bccd(bccd: Cleaned) -> None:
         "twins": {
             "pairs": 33,
             "copy": 1,
-            "same_cell": 25,
-            "overlap": 7,
-            "groups": 27,
-            "grouped_images": 58,
+            "same_cell": 26,
+            "overlap": 6,
+            "groups": 29,
+            "grouped_images": 60,
             "largest_group": 4,
             "contradictory_images": 2,
         },
@@ -246,7 +246,8 @@ def test_each_reason(tmp_path: Path) -> None:
     assert manifest["label"].tolist() == ["NEUTROPHIL", "NEUTROPHIL", "MONOCYTE"]
     assert manifest["boxes"].tolist() == [1, 0, 1]
     assert len(manifest) + len(dropped) == 15
-    assert summarise(manifest, dropped, twins)["reasons"] == dict(dropped["reason"].value_counts())
+    reasons = {name: count for name, count in summarise(manifest, dropped, twins)["reasons"].items() if count}
+    assert reasons == dict(dropped["reason"].value_counts())
 
 
 def test_row_i_describes_image_i(tmp_path: Path) -> None:
@@ -319,7 +320,7 @@ def lay_out_smears(folder: Path) -> Path:
 
 
 def test_a_cell_of_two_classes_is_dropped_with_both_photographs(tmp_path: Path) -> None:
-    manifest, dropped, twins = run(lay_out_smears(tmp_path))
+    manifest, dropped, twins = run(lay_out_smears(tmp_path), twins=True)
     assert manifest["id"].tolist() == ["BloodImage_00003", "BloodImage_00004"]
     assert dropped[["id", "reason", "detail"]].values.tolist() == [
         ["BloodImage_00001", "contradictory_label", "BloodImage_00002"],
@@ -331,7 +332,7 @@ def test_a_cell_of_two_classes_is_dropped_with_both_photographs(tmp_path: Path) 
 
 
 def test_a_cell_of_two_classes_is_kept_in_one_group_by_choice(tmp_path: Path) -> None:
-    manifest, dropped, twins = run(lay_out_smears(tmp_path), contradictions="keep")
+    manifest, dropped, twins = run(lay_out_smears(tmp_path), twins=True, contradictions="keep")
     assert manifest["group"].str[-1].tolist() == ["1", "1", "3", "4"]
     assert dropped.empty
     assert summarise(manifest, dropped, twins)["twins"]["contradictory_images"] == 2

@@ -76,12 +76,12 @@ TWINS = pa.DataFrameSchema(
         # copy: nothing moved; same_cell: the nuclei fall on each other; overlap: the fields meet, the cells are others
         "kind": pa.Column(str, pa.Check.isin(KINDS)),
         "inliers": pa.Column(int, pa.Check.gt(0)),  # keypoints that one map from a to b explains
-        "correlation": pa.Column(float, pa.Check.in_range(-1, 1)),  # of the overlap, after the map
-        "overlap": pa.Column(float, pa.Check.in_range(0, 1)),  # share of the smaller of the two fields
-        "rotation": pa.Column(float),  # degrees from a to b, clockwise on the screen, after mirroring
-        "scale": pa.Column(float, pa.Check.gt(0)),  # length in b over length in a, both in px of the files
-        "shift_x": pa.Column(float),  # px of a: where the middle of a lies, seen from the middle of b
-        "shift_y": pa.Column(float),
+        "correlation": pa.Column(float, pa.Check.in_range(-1, 1), coerce=True),  # of the overlap, after the map
+        "overlap": pa.Column(float, pa.Check.in_range(0, 1), coerce=True),  # share of the smaller of the two fields
+        "rotation": pa.Column(float, coerce=True),  # degrees from a to b, clockwise on the screen, after mirroring
+        "scale": pa.Column(float, pa.Check.gt(0), coerce=True),  # length in b over length in a, both in px of the files
+        "shift_x": pa.Column(float, coerce=True),  # px of a: where the middle of a lies, seen from the middle of b
+        "shift_y": pa.Column(float, coerce=True),
         "mirrored": pa.Column(bool),  # b shows a's mirror image
     },
     checks=pa.Check(lambda table: table["id_a"] < table["id_b"], error="id_a is not the smaller id"),

@@ -37,6 +37,7 @@ _WORDS = 65_536  # of the vocabulary, at most
 _COMPONENTS = 32  # of a descriptor, kept for the sieve
 _POOL = 80  # best-ranked photographs kept for each
 _ROUNDS = (2, 4, 8, 16)  # how many of them are compared with each; a later round looks beyond the groups found so far
+_SMALL_SET = 1000  # photographs up to which a pair is compared both ways; words of few tell a mirror image badly
 _SMALL_GROUP = 6  # photographs up to which every ranked pair of a group is compared
 _RATIO = 0.9  # distance to the best match over that to the second best
 _STILL = 1.5  # px at the compared size: matches that did not move may be dust in the optics
@@ -46,6 +47,7 @@ _ZOOM = 1.0  # octaves by which its scale may
 _INLIERS = 7  # keypoints that one map must explain
 _CORRELATION = 0.6  # of the overlap, after smooth shading is taken off
 _OVERLAP = 0.02  # share of the smaller field below which nothing can be said
+_STILL_CORRELATION = 0.8  # where nothing moved: dust alone correlates with itself, a copy as a whole
 _SHADING = 31  # px at the compared size, side of the box whose mean is taken off
 _STRETCH = (0.35, 2.9)  # of a plausible map: its smallest and largest gain in length
 _ANISOTROPY = 1.7  # its largest gain over its smallest
@@ -277,7 +279,7 @@ def _rank(index: _Index, *, seed: int) -> _Ranking:
         sparse.csr_matrix((np.ones(len(owners), np.float32), (owners, used)), shape=(count, vocabulary))
         for used in (words, mirrored_words)
     )
-    rarity = np.log(max(count, 2) / np.maximum(np.bincount(plain.indices, minlength=vocabulary), 1))
+    rarity = np.log1p(count / np.maximum(np.bincount(plain.indices, minlength=vocabulary), 1))
     plain, mirrored = (_weighted(table, rarity=rarity) for table in (plain, mirrored))
     parts: list[tuple[NDArray, ...]] = []
     for start in range(0, count, 512):
@@ -357,15 +359,19 @@ def _propose(
 
 
 def _compare(batch: Sequence[_Candidate], *, index: _Index, files: Sequence[Path]) -> list[Evidence | None]:
-    return [
-        _verify(
-            index.keypoints(candidate.first),
-            index.keypoints(candidate.second),
-            mirrored=candidate.mirrored,
-            files=(files[candidate.first], files[candidate.second]),
-        )
-        for candidate in batch
-    ]
+    both_ways = len(files) <= _SMALL_SET
+    results = []
+    for first, second, mirrored in batch:
+        evidence = None
+        for flipped in (mirrored, not mirrored) if both_ways else (mirrored,):
+            evidence = evidence or _verify(
+                index.keypoints(first),
+                index.keypoints(second),
+                mirrored=flipped,
+                files=(files[first], files[second]),
+            )
+        results.append(evidence)
+    return results
 
 
 def _verify(first: Keypoints, second: Keypoints, *, mirrored: bool, files: tuple[Path, Path]) -> Evidence | None:
@@ -377,7 +383,7 @@ def _verify(first: Keypoints, second: Keypoints, *, mirrored: bool, files: tuple
     start, end = _match(first, _mirror(second) if mirrored else second)
     still = (np.hypot(*(start - end)[:, :2].T) < _STILL) & (not mirrored)
     best: Evidence | None = None
-    for chosen in (~still, still):
+    for chosen, required in ((~still, _CORRELATION), (still, _STILL_CORRELATION)):
         fitted = _fit(start[chosen], end[chosen])
         if fitted is None:
             continue
@@ -385,7 +391,7 @@ def _verify(first: Keypoints, second: Keypoints, *, mirrored: bool, files: tuple
         if mirrored:
             transform = np.diag([-1.0, 1.0]) @ transform + [[0, 0, _compared_width(second) - 1], [0, 0, 0]]
         correlation, overlap = _correlate(*files, transform=transform)
-        if correlation >= _CORRELATION and (best is None or correlation > best.correlation):
+        if correlation >= required and (best is None or correlation > best.correlation):
             best = Evidence(transform, mirrored, inliers, correlation, overlap)
     return best
 

@@ -59,6 +59,8 @@ def test_an_unknown_key_is_refused(section: str) -> None:
         ("clean", {"exclude": "BASOPHIL"}),
         ("clean", {"thin": {"NEUTROPHIL": 1.1}}),
         ("clean", {"greyscale": 3}),
+        ("clean", {"twins": "perhaps"}),
+        ("clean", {"contradictions": "ignore"}),
         ("data", {"source": "bcdc"}),
         ("sources", {"bccd": {"commit": "main", "labels_commit": "0" * 40}}),
         ("split", {"strategy": "honest"}),
