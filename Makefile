@@ -1,6 +1,6 @@
 # The commands of the project. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow repro ui lint lock
+.PHONY: help setup demo test test-slow leakage repro ui lint lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,6 +35,12 @@ test: setup  ## run the default tests
 
 test-slow: setup  ## run the tests that train or run whole pipelines
 	pytest -m slow
+
+leakage: setup  ## measure what a leaky split is worth, for docs/leakage.md; half an hour
+	dvc exp run --queue -S model=compact_cnn -S split.folds=null -S 'split.strategy=leaky,random,grouped,blocks' \
+		-S 'seed=1,2,3,4,5'
+	dvc exp run --run-all --jobs 2
+	wbc leakage
 
 repro: setup  ## run what is out of date on the real photographs
 	dvc repro

@@ -1,9 +1,6 @@
-from pathlib import Path
-
 import pandas as pd
-import pytest
 
-from wbc.model_table import insert_table, render_table
+from wbc.model_table import tabulate_models
 
 
 def runs() -> pd.DataFrame:
@@ -27,25 +24,7 @@ def runs() -> pd.DataFrame:
 
 
 def test_the_latest_run_of_each_model_is_a_row_and_the_best_macro_f1_comes_first() -> None:
-    assert render_table(runs()).splitlines()[2:] == [
+    assert tabulate_models(runs()).splitlines()[2:] == [
         "| `vgg16` | **random**, no ImageNet | 2,052 | 60 | nan | 0.700 | 0.600 | 0.400 | 0.611 | 0.800 |",
         "| `lite` | imagenet | 1,234,567 | 100 | 100 | 0.800 | 0.750 | 0.500 | 0.550 | 0.900 |",
     ]
-
-
-def test_a_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
-    page = tmp_path / "models.md"
-    page.write_text("# Models\n\n<!-- table of models -->\nold\n<!-- end of table -->\n\nAfterwards.\n")
-    for table in ("| first |\n", "| second |\n"):
-        insert_table(page, table)
-    assert page.read_text() == (
-        "# Models\n\n<!-- table of models -->\n\n| second |\n\n<!-- end of table -->\n\nAfterwards.\n"
-    )
-
-
-def test_a_page_without_marks_is_left_as_it_is(tmp_path: Path) -> None:
-    page = tmp_path / "models.md"
-    page.write_text("# Models\n")
-    with pytest.raises(ValueError, match="has no place for a table: write <!-- table of models --> and"):
-        insert_table(page, "| table |\n")
-    assert page.read_text() == "# Models\n"

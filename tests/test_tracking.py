@@ -417,9 +417,9 @@ def test_an_unknown_stage_names_the_known_ones(project: Path) -> None:
 
 
 def test_the_runs_of_the_present_data_are_read_latest_first(project: Path) -> None:
-    assert read_runs().empty
+    assert read_runs(["data/train.npy"]).empty
     list(publish())
-    [run] = read_runs().to_dict("records")
+    [run] = read_runs(["data/train.npy"]).to_dict("records")
     assert (run["model"], run["weights_used"], run["test_accuracy"]) == ("tiny", "random", 0.75)
 
 
@@ -427,4 +427,5 @@ def test_a_run_on_other_data_is_not_read(project: Path) -> None:
     list(publish())
     lock = (project / "dvc.lock").read_text()
     (project / "dvc.lock").write_text(lock.replace(locked(project, "train")["dep.data/train.npy"], "f" * 32))
-    assert read_runs().empty
+    assert read_runs(["data/train.npy"]).empty
+    assert len(read_runs(["tiny.keras"])) == 1

@@ -2,13 +2,18 @@
 
 import logging
 import os
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -86,16 +91,39 @@ def models(
 
     A run counts when it was trained and tested on the images that dvc.lock names.
     """
+    from wbc.model_table import tabulate_models
+
+    _write_table(output, files=("data/cells.npy", "data/split.csv", "data/train.npy"), tabulate=tabulate_models)
+
+
+@app.command()
+def leakage(
+    model: Annotated[str, typer.Option(help="The model of the runs.")] = "compact_cnn",
+    output: Annotated[Path, typer.Option(help="A Markdown file with the marks of such a table.")] = Path(
+        "docs/leakage.md"
+    ),
+) -> None:
+    """Write a table of what each split strategy reports, over the seeds that MLflow has recorded.
+
+    `make leakage` runs them all first.
+    """
+    from wbc.leakage import tabulate_leakage
+
+    _write_table(output, files=("data/cells.npy",), tabulate=partial(tabulate_leakage, model=model))
+
+
+def _write_table(output: Path, *, files: Sequence[str], tabulate: Callable[["pd.DataFrame"], str]) -> None:
+    """Write what ``tabulate`` makes of the recorded runs on ``files`` into the Markdown file ``output``."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from wbc import tracking
-    from wbc.model_table import insert_table, render_table
+    from wbc.markdown import insert_table
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        runs = tracking.read_runs()
+        runs = tracking.read_runs(files)
         if runs.empty:
-            raise ValueError("MLflow has no run of a model on the present split: `dvc repro`, or `wbc publish`")
-        table = render_table(runs)
+            raise ValueError("MLflow has no run of a model on these images: `dvc repro`, or `wbc publish`")
+        table = tabulate(runs)
         insert_table(output, table)
     except (OSError, ValueError) as error:
         raise _failure(error) from error

@@ -1,13 +1,10 @@
 """The table of docs/models.md: every model that was trained and tested on the same images, as MLflow recorded it."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from wbc.fallback import fell_back
-from wbc.files import written_aside
+from wbc.markdown import render_table
 
-MARKS = ("<!-- table of models -->", "<!-- end of table -->")
 COLUMNS = {
     "model": "`{model}`",
     "weights": "{weights}",
@@ -22,31 +19,17 @@ COLUMNS = {
 }
 
 
-def render_table(runs: pd.DataFrame) -> str:
+def tabulate_models(runs: pd.DataFrame) -> str:
     """Return the latest run of each model as a Markdown table, the best test macro F1 first.
 
     ``runs`` has the latest first, with parameters, metrics and tags as columns (wbc.tracking.read_runs).
     A figure that was not recorded is nan.
     """
     latest = runs.drop_duplicates("model").sort_values("test_macro_f1", ascending=False, kind="stable")
-    lines = [list(COLUMNS), ["---"] * len(COLUMNS), *(_cells(run) for _, run in latest.iterrows())]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return render_table(list(COLUMNS), (_cells(run) for _, run in latest.iterrows()))
 
 
 def _cells(run: pd.Series) -> list[str]:
     known = {str(name): value for name, value in run.items()}
     known["weights"] = "**random**, no ImageNet" if fell_back(known) else known["weights_used"]
     return [template.format_map(known) for template in COLUMNS.values()]
-
-
-def insert_table(path: Path, table: str) -> None:
-    """Put ``table`` between the two MARKS in the Markdown file ``path``, in place of what is there.
-
-    Raises ValueError for a file without them.
-    """
-    before, start, rest = path.read_text().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not end:
-        raise ValueError(f"{path} has no place for a table: write {' and '.join(MARKS)} where it belongs")
-    with written_aside(path) as aside:
-        aside.write_text(f"{before}{start}\n\n{table}\n{end}{after}")

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,17 +96,17 @@ def publish(name: str | None = None) -> Iterator[tuple[str, str]]:
                 yield stage, "left out, its files are not those of dvc.lock: run `dvc repro` or `dvc checkout`"
 
 
-def read_runs() -> pd.DataFrame:
-    """Return parameters, metrics and tags of the evaluated models that read the data files that dvc.lock names.
+def read_runs(files: Sequence[str]) -> pd.DataFrame:
+    """Return parameters, metrics and tags of the evaluated models that were trained on these ``files`` of dvc.lock.
 
     One row for each run, the latest first. Raises MLflow's errors as they come.
     """
     with Repo() as repo:
         [train] = (stage for stage in repo.index.stages if stage.addressing == "train")
-        data = {item.def_path: item.hash_info.value for item in train.deps if item.def_path.startswith("data/")}
+        locked = {item.def_path: item.hash_info.value for item in train.deps}
     client = _connect()
     experiment = client.get_experiment_by_name(MODELS)
-    conditions = [f"tags.`dep.{path}` = '{md5}'" for path, md5 in data.items() if md5]
+    conditions = [f"tags.`dep.{path}` = '{locked[path]}'" for path in files]
     query = " and ".join([*conditions, "tags.`published.evaluate` != ''"])
     found = client.search_runs([experiment.experiment_id], query, order_by=["start_time DESC"]) if experiment else []
     return pd.DataFrame([{**run.data.params, **run.data.metrics, **run.data.tags} for run in found])
