@@ -12,20 +12,23 @@ from wbc.contact_sheet import contact_sheet
 from wbc.decoding import read_photograph
 from wbc.files import written_aside
 
-_WIDTH, _HEIGHT = 240, 180  # px of one photograph in the sheet of pairs
+_WIDTH, _HEIGHT = 160, 120  # px of one photograph in the sheet of pairs
 _CAPTION = 18  # px above each pair
 _COLUMNS = 3  # pairs in one row
-_MOST = 24  # pairs in the sheet
+_MOST = 36  # pairs in the sheet
 _INK = (40, 40, 40)
 
 
 def draw_pairs(path: Path, pairs: pd.DataFrame, *, files: Mapping[str, Path], labels: Mapping[str, str]) -> None:
-    """Write a PNG of up to 24 pairs of the table TWINS side by side, the weakest evidence first.
+    """Write a PNG of up to 36 pairs of the table TWINS side by side.
+
+    Cells of two classes come first, then the weakest evidence.
 
     Above each pair: the two ids, the kind, and the two classes where they differ. Without pairs it says so.
     """
-    weakest = pairs.sort_values(["inliers", "id_a", "id_b"]).head(_MOST)
-    rows = zip(weakest["id_a"], weakest["id_b"], weakest["kind"], strict=True)
+    agree = (pairs["kind"] == "overlap") | (pairs["id_a"].map(labels) == pairs["id_b"].map(labels))
+    shown = pairs.assign(agree=agree).sort_values(["agree", "inliers", "id_a", "id_b"]).head(_MOST)
+    rows = zip(shown["id_a"], shown["id_b"], shown["kind"], strict=True)
     tiles = [
         _pair(
             _caption(first, second, kind=kind, labels=labels),
