@@ -12,7 +12,7 @@ from wbc.contact_sheet import contact_sheet
 from wbc.decoding import read_photograph
 from wbc.files import written_aside
 
-_WIDTH, _HEIGHT = 160, 120  # px of one photograph in the sheet of pairs
+_WIDTH, _HEIGHT = 184, 138  # px of one photograph in the sheet of pairs
 _CAPTION = 18  # px above each pair
 _COLUMNS = 3  # pairs in one row
 _MOST = 36  # pairs in the sheet
@@ -24,22 +24,23 @@ def draw_pairs(path: Path, pairs: pd.DataFrame, *, files: Mapping[str, Path], la
 
     Cells of two classes come first, then the weakest evidence.
 
-    Above each pair: the two ids, the kind, and the two classes where they differ. Without pairs it says so.
+    Above each photograph is its id, behind the second the kind of the pair, or the class of both where they differ.
+    Without pairs it says so.
     """
     agree = (pairs["kind"] == "overlap") | (pairs["id_a"].map(labels) == pairs["id_b"].map(labels))
     shown = pairs.assign(agree=agree).sort_values(["agree", "inliers", "id_a", "id_b"]).head(_MOST)
     rows = zip(shown["id_a"], shown["id_b"], shown["kind"], strict=True)
     tiles = [
         _pair(
-            _caption(first, second, kind=kind, labels=labels),
-            _fitted(_read(files[first])),
-            _fitted(_read(files[second])),
+            _captions(first, second, kind=kind, labels=labels),
+            (_fitted(_read(files[first])), _fitted(_read(files[second]))),
         )
         for first, second, kind in rows
     ]
     empty = np.full((_CAPTION + _HEIGHT, 2 * _WIDTH + 8, 3), 255, np.uint8)
     if not tiles:
-        tiles = [_pair("no two photographs show the same field", *[np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)] * 2)]
+        blank = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
+        tiles = [_pair(("no two photographs show the same field", ""), (blank, blank))]
     tiles += [empty] * (-len(tiles) % min(_COLUMNS, len(tiles)))
     columns = min(_COLUMNS, len(tiles))
     sheet = np.vstack([np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)])
@@ -68,10 +69,10 @@ def _read(path: Path) -> Image:
     return photograph
 
 
-def _caption(first: str, second: str, *, kind: str, labels: Mapping[str, str]) -> str:
-    differ = kind != "overlap" and labels[first] != labels[second]
-    classes = f", {labels[first]} or {labels[second]}" if differ else ""
-    return f"{first} | {second}: {kind}{classes}"
+def _captions(first: str, second: str, *, kind: str, labels: Mapping[str, str]) -> tuple[str, str]:
+    if kind != "overlap" and labels[first] != labels[second]:
+        return f"{first} {labels[first]}", f"{second} {labels[second]}"
+    return first, f"{second} {kind}"
 
 
 def _fitted(image: Image) -> Image:
@@ -85,9 +86,9 @@ def _fitted(image: Image) -> Image:
     return tile
 
 
-def _pair(caption: str, first: Image, second: Image) -> Image:
+def _pair(captions: tuple[str, str], photographs: tuple[Image, Image]) -> Image:
     tile = np.full((_CAPTION + _HEIGHT, 2 * _WIDTH + 8, 3), 255, np.uint8)
-    tile[_CAPTION:, :_WIDTH] = first
-    tile[_CAPTION:, _WIDTH + 2 : 2 * _WIDTH + 2] = second
-    cv2.putText(tile, caption, (2, _CAPTION - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.4, _INK, 1, cv2.LINE_AA)
+    for left, caption, photograph in zip((0, _WIDTH + 2), captions, photographs, strict=True):
+        tile[_CAPTION:, left : left + _WIDTH] = photograph
+        cv2.putText(tile, caption, (left + 2, _CAPTION - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.4, _INK, 1, cv2.LINE_AA)
     return tile
