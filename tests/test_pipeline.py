@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 from wbc.sources.smears import draw_smear
 
 ROOT = Path(__file__).parents[1]
-STAGES = ["check", "download", "clean", "split", "augment", "weights", "train", "evaluate"]
+STAGES = ["check", "download", "clean", "suspects", "split", "augment", "weights", "train", "evaluate"]
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "WBC_"))},
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -1,0 +1,45 @@
+"""Ranks the labels that the images contradict, for a person to judge; nothing is dropped."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from wbc.arrays import Image, read_images
+from wbc.contact_sheet import contact_sheet
+from wbc.determinism import make_deterministic
+from wbc.embedding import embed
+from wbc.files import write_csv
+from wbc.manifest import MANIFEST, read_table
+from wbc.params.base import read_number
+from wbc.stage import run_stage
+from wbc.suspects import SUSPECTS, choose_judged, out_of_fold_probabilities, rank_suspects
+
+CELLS = Path("data/cells.npy")
+SEED = 0  # which labels are in doubt is a property of the data set, the same for every training seed
+SHOWN = 8  # of each confusion
+
+
+def main() -> None:
+    """Images and labels in, a ranked table and a gallery out."""
+    make_deterministic(seed=SEED, threads=read_number("threads"))
+    manifest, images = read_table(Path("data/manifest.csv"), MANIFEST), read_images(CELLS)
+    judged = choose_judged(manifest)
+    suspects = pd.DataFrame(columns=SUSPECTS) if judged.empty else find_suspects(judged, images)
+    write_csv(Path("metrics/suspects.csv"), suspects)
+    rows = {
+        f"{label}, looks like {other} ({len(members)})": [images[row] for row in members.index[:SHOWN]]
+        for (label, other), members in suspects.groupby(["label", "looks_like"])
+    }
+    contact_sheet(Path("metrics/figures/suspects/gallery.png"), rows=rows or {"no suspects": []})
+    print(f"{len(suspects)} of {len(judged)} labels are in doubt: look at metrics/figures/suspects/gallery.png")
+
+
+def find_suspects(judged: pd.DataFrame, images: Image) -> pd.DataFrame:
+    """Return the images of ``judged``, rows of the manifest, whose label is in doubt."""
+    features = embed(images, positions=judged.index.to_numpy())
+    probabilities = out_of_fold_probabilities(features, labels=judged["label"], groups=judged["group"], seed=SEED)
+    return rank_suspects(judged, probabilities)
+
+
+if __name__ == "__main__":
+    run_stage("suspects", main)
