@@ -112,6 +112,29 @@ def leakage(
     _write_table(output, files=("data/cells.npy",), tabulate=partial(tabulate_leakage, model=model))
 
 
+@app.command()
+def data_card(
+    output: Annotated[Path, typer.Option(help="A Markdown file with the marks of such a table.")] = Path(
+        "docs/data-card.md"
+    ),
+) -> None:
+    """Write what clean, suspects and split found in the data into the data card."""
+    import pandas as pd
+
+    from wbc.data_card import tabulate_data
+    from wbc.gate import read_metrics
+    from wbc.manifest import SPLITS
+    from wbc.markdown import insert_table
+
+    try:
+        cleaned, parts = (read_metrics(Path(f"metrics/{stage}.json"), stage=stage) for stage in ("clean", "split"))
+        suspects = pd.read_csv("metrics/suspects.csv")
+        insert_table(output, tabulate_data(cleaned, {part: parts[part] for part in SPLITS}, suspects))
+    except (OSError, ValueError) as error:
+        raise _failure(error) from error
+    Console(soft_wrap=True).print(f"written to {output}")
+
+
 def _write_table(output: Path, *, files: Sequence[str], tabulate: Callable[["pd.DataFrame"], str]) -> None:
     """Write what ``tabulate`` makes of the recorded runs on ``files`` into the Markdown file ``output``."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -1,0 +1,34 @@
+import pandas as pd
+
+from wbc.data_card import tabulate_data
+
+CLEANED = {
+    "records": 9,
+    "kept": 5,
+    "labelled": {"A": 4, "B": 3},
+    "classes": {"A": 3, "B": 2},
+    "reasons": {"missing_file": 2, "unlabelled": 0, "contradictory_label": 2},
+    "fewer_boxes_than_labels": 1,
+    "located": {"boxed": 4, "inside": 4, "rate": 1.0},
+    "twins": {"pairs": 3, "copy": 0, "same_cell": 2, "overlap": 1, "groups": 1, "grouped_images": 4},
+    "flags": {"cut_by_frame": 2, "no_nucleus": 0},
+}
+
+
+def test_the_card_counts_what_was_kept_dropped_grouped_flagged_and_doubted() -> None:
+    suspects = pd.DataFrame({"label": ["A", "B", "B"], "looks_like": ["B", "A", "A"]})
+    table = tabulate_data(CLEANED, {"test": {"images": 2, "classes": {"A": 1, "B": 1}}}, suspects)
+    assert table.splitlines()[2:] == [
+        "| rows of labels and photographs | 9 |",
+        "| photographs of one labelled cell | 4 A, 3 B |",
+        "| kept | 5: 3 A, 2 B |",
+        "| dropped: the label names a photograph that is not there | 2 |",
+        "| dropped: the cell is that of the photograph named in `detail`, which has another class | 2 |",
+        "| kept without a box of a white cell | 1 |",
+        "| nucleus found inside the box | 4 of 4 |",
+        "| pairs of photographs of one field | 3: 2 of one cell, 1 of overlapping fields, 0 plain copies |",
+        "| groups that they form | 1 of 4 photographs |",
+        "| flagged cut by frame | 2 |",
+        "| labels in doubt | 3: 2 B like A, 1 A like B |",
+        "| test part | 2: 1 A, 1 B |",
+    ]
