@@ -54,6 +54,7 @@ def test_the_projects_own_params_are_valid() -> None:
             "models.efficientnet_lite0.weights: random has nothing to probe",
         ),
         ({"evaluate.views": 8, "clean.size": [120, 160]}, "evaluate.views: 8 need square images"),
+        ({"evaluate.external": [{"source": "bccd"}]}, "evaluate.external: bccd is what the model is trained on"),
         ({"gate.per_class": {"BASOPHIL": {"f1": 0.5}}}, "BASOPHIL is dropped by clean.exclude"),
     ],
 )

@@ -2,10 +2,28 @@
 
 from typing import Literal
 
+from pydantic import Field, field_validator
+
 from wbc.params.base import Section
+from wbc.params.clean import Pixels
+from wbc.params.sources import SourceName
+
+
+class ExternalParams(Section):
+    """A source that the trained model is tested on and has learnt nothing from."""
+
+    source: SourceName
+    window: Pixels | None = None  # in place of clean.window, for another magnification
+    rename: dict[str, str] = Field(default_factory=dict)  # class of the source: class of the model
+
+    @field_validator("rename")
+    @classmethod
+    def _upper_case(cls, names: dict[str, str]) -> dict[str, str]:
+        return {theirs.strip().upper(): ours.strip().upper() for theirs, ours in names.items()}
 
 
 class EvaluateParams(Section):
-    """How the test part is looked at."""
+    """How the test part is looked at, and what else the model is tested on."""
 
     views: Literal[1, 4, 8]  # positions of each image whose probabilities are averaged
+    external: tuple[ExternalParams, ...]

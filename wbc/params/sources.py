@@ -21,6 +21,9 @@ MORPHOLOGIES = (
 )
 
 
+SourceName = Literal["bccd", "smears", "folders", "npz", "blood_cells"]
+
+
 class GroupsParams(Section):
     """A CSV file with the columns id and group, or a pattern that captures the group in a file's name."""
 
@@ -44,7 +47,7 @@ class GroupsParams(Section):
 class DataParams(Section):
     """Which source the images come from, and which patient or slide each of them belongs to."""
 
-    source: Literal["bccd", "smears", "folders", "npz", "blood_cells"]
+    source: SourceName
     groups: GroupsParams | None
 
 

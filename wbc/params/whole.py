@@ -67,6 +67,9 @@ def _require_fit(params: Params) -> None:
         _require_probe(getattr(params.models, params.model), name=params.model)
     if params.evaluate.views > 4 and params.clean.size[0] != params.clean.size[1]:
         raise ParamsError(f"params.yaml: evaluate.views: {params.evaluate.views} need square images, see clean.size")
+    for external in params.evaluate.external:
+        if external.source == params.data.source:
+            raise ParamsError(f"params.yaml: evaluate.external: {external.source} is what the model is trained on")
     gated = set(params.gate.per_class) & set(params.clean.exclude)
     if gated:
         raise ParamsError(f"params.yaml: gate.per_class: {', '.join(sorted(gated))} is dropped by clean.exclude")
