@@ -5,6 +5,7 @@ The fourth side is the bound: one pass through the backbone and the head's own s
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -46,12 +47,23 @@ class Fitted(NamedTuple):
     parts: dict[str, float]
 
 
+class Fit(NamedTuple):
+    """A way to train with Keras' fit, and how many epochs of it are run."""
+
+    name: str
+    epochs: int
+    function: Callable[[Task], Fitted]
+
+
 def main(
     images: Annotated[int, typer.Option(help="training images")] = 1000,
     validation: Annotated[int, typer.Option(help="validation images")] = 200,
     epochs: Annotated[int, typer.Option(help="epochs of the head's training")] = 25,
     fit_epochs: Annotated[
-        int | None, typer.Option(help="epochs of fit to scale from, at least 2; else all", min=2)
+        int | None, typer.Option(help="epochs of fit from memory to scale from; else all", min=2)
+    ] = None,
+    jpeg_epochs: Annotated[
+        int | None, typer.Option(help="epochs of fit from JPEG folders to scale from; else all", min=2)
     ] = None,
     model: Annotated[str, typer.Option(help="a frozen model of params.yaml")] = "resnet50",
     side: Annotated[int, typer.Option(help="px of the square image")] = 128,
@@ -67,12 +79,18 @@ def main(
             write_images(task.folder / part, count=count, side=side, seed=seed)
         bound = measure(head_alone, task=task)
         ours = measure(kept_features, task=task)
-        shortened = task._replace(model_params=model_params.model_copy(update={"epochs": fit_epochs or epochs}))
-        fits = {
-            "fit from memory": measure(fit_from_memory, task=shortened),
-            "fit from JPEG folders": measure(fit_from_jpegs, task=shortened),
-        }
-    report(bound=bound, ours=ours, fits=fits, epochs=epochs, fit_epochs=fit_epochs or epochs)
+        fits = [
+            Fit("fit from memory", fit_epochs or epochs, fit_from_memory),
+            Fit("fit from JPEG folders", jpeg_epochs or epochs, fit_from_jpegs),
+        ]
+        measured = [
+            measure(
+                fit.function,
+                task=task._replace(model_params=model_params.model_copy(update={"epochs": fit.epochs})),
+            )
+            for fit in fits
+        ]
+    report(bound=bound, ours=ours, fits=dict(zip(fits, measured, strict=True)), epochs=epochs)
 
 
 def write_images(folder: Path, *, count: int, side: int, seed: int) -> None:
@@ -222,19 +240,20 @@ def _read(folder: Path, *, mapped: bool) -> Examples:
     return Examples(images, np.arange(len(labels)), labels)
 
 
-def report(*, bound: Measured, ours: Measured, fits: dict[str, Measured], epochs: int, fit_epochs: int) -> None:
+def report(*, bound: Measured, ours: Measured, fits: dict[Fit, Measured], epochs: int) -> None:
     """Print a row for each side, its seconds as multiples of ours, and below the parts of the bound."""
-    seconds = {"bound: the head alone": bound.seconds, "ours: wbc.training.train": ours.seconds}
-    seconds |= {name: side.seconds + (epochs - fit_epochs) * side.result.parts["epoch"] for name, side in fits.items()}
+    sides = [("bound: the head alone", bound, epochs), ("ours: wbc.training.train", ours, epochs)]
+    sides += [(fit.name, side, fit.epochs) for fit, side in fits.items()]
     rows = []
-    for (name, total), side in zip(seconds.items(), [bound, ours, *fits.values()], strict=True):
-        whole = name not in fits or fit_epochs == epochs
-        accuracies = [f"{value:.3f}" if whole else "-" for value in (side.result.best, side.result.last)]
+    for name, side, run in sides:
+        total = side.seconds + (epochs - run) * side.result.parts.get("epoch", 0.0)
+        accuracies = [f"{value:.3f}" if run == epochs else "-" for value in (side.result.best, side.result.last)]
         rows.append([name, f"{total:.1f}", f"{total / ours.seconds:.2f}", *accuracies, str(side.peak), str(side.grown)])
     header = ["", "seconds", "of ours", "best val. accuracy", "last", "peak MiB", "above start"]
     print_table(header=header, rows=rows)
-    if fit_epochs < epochs:
-        print(f"fit ran {fit_epochs} of {epochs} epochs; the seconds of the others are the median of one")
+    for fit in fits:
+        if fit.epochs < epochs:
+            print(f"{fit.name} ran {fit.epochs} of {epochs} epochs; the seconds of the others are the median of one")
     parts = ", ".join(f"{name} {value:.1f} s" for name, value in bound.result.parts.items())
     print(f"bound: {parts}; ours takes {ours.seconds / bound.seconds:.2f} times as long as the bound")
 
