@@ -24,6 +24,7 @@ DEFAULTS = {
     "colour": 0.05,
     "stain": 0.05,
     "balance": "none",
+    "space": "pixels",
     "neighbours": 3,
 }
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from imblearn.over_sampling import SMOTE
+from imblearn.over_sampling import SMOTE, SVMSMOTE, BorderlineSMOTE
 
-from wbc.smote import blend, plan_smote
+from wbc.smote import blend, plan_smote, principal_components
 
 COUNTS = {"NEUTROPHIL": 30, "EOSINOPHIL": 17, "LYMPHOCYTE": 9, "MONOCYTE": 6}
 
@@ -36,6 +36,36 @@ def test_the_same_bits_as_imbalanced_learn(seed: int, targets: dict[str, int], n
     assert np.array_equal(blended.reshape(len(blended), -1), pixels[len(images) :])
     assert [synthetic.label for synthetic in plan] == classes[len(images) :].tolist()
     assert all(labels[[first, second]].tolist() == [name, name] for name, first, second, _ in plan)
+
+
+def test_borderline_smote_is_that_of_imbalanced_learn() -> None:
+    images, labels = noise(0)
+    targets = dict.fromkeys(COUNTS, 30)
+    sampler = BorderlineSMOTE(sampling_strategy=targets, k_neighbors=5, random_state=0)
+    pixels, _ = sampler.fit_resample(images.reshape(len(images), -1).astype(np.float32), labels)
+    plan = plan_smote(images, labels, targets=targets, neighbours=5, seed=0, variant="borderline_smote")
+    assert len(plan) > 20
+    assert np.array_equal(np.array(list(blend(images, plan))).reshape(len(plan), -1), pixels[len(images) :])
+
+
+@pytest.mark.parametrize(("variant", "sampler"), [("smote", SMOTE), ("svm_smote", SVMSMOTE)])
+def test_in_the_space_of_components_the_plan_is_that_of_imbalanced_learn_there(variant: str, sampler: type) -> None:
+    images, labels = noise(1)
+    targets = dict.fromkeys(COUNTS, 30)
+    points = principal_components(images)
+    made, _ = sampler(sampling_strategy=targets, k_neighbors=5, random_state=1).fit_resample(points, labels)
+    plan = plan_smote(images, labels, targets=targets, neighbours=5, seed=1, variant=variant, space="pca")
+    expected = [points[first] + step * (points[second] - points[first]) for _, first, second, step in plan]
+    assert len(plan) > 30
+    np.testing.assert_allclose(expected, made[len(points) :], rtol=1e-4, atol=1e-3)
+
+
+def test_components_tell_images_apart_as_their_pixels_do() -> None:
+    images = np.repeat(np.arange(0, 250, 10, dtype=np.uint8), 64 * 64 * 3).reshape(-1, 64, 64, 3)
+    points = principal_components(images)
+    assert points.shape == (25, 25)
+    steps = np.diff(points[:, 0])
+    np.testing.assert_allclose(np.abs(steps), 10 * np.sqrt(32 * 32 * 3), rtol=1e-3)
 
 
 def test_a_file_that_is_memory_mapped(tmp_path: Path) -> None:

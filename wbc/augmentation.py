@@ -13,7 +13,7 @@ from wbc.arrays import Image, image_writer, read_images
 from wbc.draws import generator
 from wbc.parallel import map_parallel
 from wbc.params.augment import AugmentParams
-from wbc.smote import blend, plan_smote
+from wbc.smote import SAMPLERS, blend, plan_smote
 from wbc.views import render
 
 
@@ -82,13 +82,21 @@ def _balance(
     target = max(params.target_per_class or 0, int(counts.max()))
     targets = dict.fromkeys(sorted(counts.index), target)
     labels = views["label"].to_numpy(dtype=str)
-    if params.balance == "smote":
-        plan = plan_smote(images, labels, targets=targets, neighbours=params.neighbours, seed=seed)
+    if params.balance in SAMPLERS:
+        plan = plan_smote(
+            images,
+            labels,
+            targets=targets,
+            neighbours=params.neighbours,
+            seed=seed,
+            variant=params.balance,
+            space=params.space,
+        )
         rows = [
             {"label": name, "kind": "smote", "id": views["id"][first], "partner": views["id"][second], "copy": number}
             for number, (name, first, second, _) in enumerate(plan)
         ]
-        return _rows(rows), (np.rint(image).astype(np.uint8) for image in blend(images, plan))
+        return _rows(rows), (np.rint(image).clip(0, 255).astype(np.uint8) for image in blend(images, plan))
     if params.balance == "repeat":
         picks = np.concatenate([_repetitions(labels, name=name, target=target, seed=seed) for name in targets])
         rows = [

@@ -83,6 +83,7 @@ def test_a_value_out_of_range_is_named(section: str, changes: dict[str, Any]) ->
     ("section", "changes", "message"),
     [
         ("augment", {"target_per_class": None, "copies": None}, "augment: set target_per_class, copies or both"),
+        ("augment", {"balance": "svm_smote"}, "augment: svm_smote learns a support vector machine, for which pixels"),
         ("split", {"validation": 0.8, "test": 0.2}, "split: validation and test together leave nothing"),
         ("split", {"validation": 0.5, "folds": 2}, "split: validation and test together leave nothing"),
         ("split", {"strategy": "predefined", "fold": 1}, "split: an official split has no folds"),

@@ -22,11 +22,16 @@ class AugmentParams(Section):
     brightness: Share
     colour: Share
     stain: Share
-    balance: Literal["smote", "repeat", "none"]
+    balance: Literal["smote", "borderline_smote", "svm_smote", "repeat", "none"]
+    space: Literal["pixels", "pca"]
     neighbours: PositiveInt
 
     @model_validator(mode="after")
     def _knows_when_to_stop(self) -> "AugmentParams":
         if self.target_per_class is None and self.copies is None:
             raise ValueError("set target_per_class, copies or both: with neither there is no end to the views")
+        if self.balance == "svm_smote" and self.space == "pixels":
+            raise ValueError(
+                "svm_smote learns a support vector machine, for which pixels are too many: set space to pca"
+            )
         return self
