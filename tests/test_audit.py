@@ -67,7 +67,7 @@ def test_the_command_prints_the_counts_and_writes_the_figures(folder: Path, tmp_
     assert lines["images"] == "6"
     assert lines["pairs"] == "2"
     assert lines["contradictions"] == "2"
-    assert cv2.imread(str(tmp_path / "out" / "twins.png")).shape == (198, 976, 3)
+    assert cv2.imread(str(tmp_path / "out" / "twins.png")).shape == (156, 752, 3)
     assert (tmp_path / "out" / "flags.png").is_file()
 
 

@@ -19,6 +19,7 @@ STILL = {
     "colour": 0,
     "stain": 0,
     "balance": "none",
+    "space": "pixels",
     "neighbours": 5,
 }
 SEEDS = range(12)

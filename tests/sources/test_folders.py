@@ -208,20 +208,24 @@ def mixed(project: Path) -> Path:
 def test_group_and_part_reach_the_manifest(tree: Path, project: Path) -> None:
     records = bring(project / "raw", params=parameters(tree, include=["blasts"]))
     records["group"] = ["", "slide 1", "slide 1"]
-    params = CleanParams(exclude=(), thin={}, crop="cell", window=64, size=(32, 32), greyscale=False)
-    manifest, _ = clean(records, raw=project / "raw", cells=project / "cells.npy", params=params, seed=0)
+    params = CleanParams(
+        exclude=(), thin={}, crop="cell", window=64, size=(32, 32), greyscale=False, twins=False, contradictions="keep"
+    )
+    manifest, _, _ = clean(records, raw=project / "raw", cells=project / "cells.npy", params=params, seed=0)
     assert manifest[["id", "group", "part"]].values.tolist() == [
         ["Test/blasts/2", "Test/blasts/2", "test"],
-        ["Train/blasts/0", "slide 1", "train"],
-        ["Train/blasts/1", "slide 1", "train"],
+        ["Train/blasts/0", "Train/blasts/0", "train"],
+        ["Train/blasts/1", "Train/blasts/0", "train"],
     ]
 
 
 @pytest.mark.parametrize("crop", ["cell", "whole"])
 def test_any_mix_of_formats_goes_through_clean(mixed: Path, project: Path, crop: str) -> None:
     records = bring(project / "raw", params=parameters(mixed))
-    params = CleanParams(exclude=(), thin={}, crop=crop, window=64, size=(32, 32), greyscale=False)
-    manifest, dropped = clean(records, raw=project / "raw", cells=project / "cells.npy", params=params, seed=0)
+    params = CleanParams(
+        exclude=(), thin={}, crop=crop, window=64, size=(32, 32), greyscale=False, twins=False, contradictions="keep"
+    )
+    manifest, dropped, _ = clean(records, raw=project / "raw", cells=project / "cells.npy", params=params, seed=0)
     assert dropped[["id", "reason"]].values.tolist() == [["Ly_ atypical/broken", "unreadable"]]
     assert set(manifest["label"]) == {"LY ATYPICAL"}
     assert len(manifest) == 6
