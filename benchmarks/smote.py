@@ -54,10 +54,12 @@ def our_smote(folder: Path, *, target: int) -> None:
     params = read_section(AugmentParams, "augment")
     with parallel_config(backend="sequential"):  # no workers, whose memory would not be counted
         augment(
-            training.assign(position=training.index),
+            training.assign(position=training.index, original=True),
             cells=folder / CELLS,
             output=folder / "ours.npy",
-            params=params.model_copy(update={"copies": 0, "target_per_class": target, "balance": "smote"}),
+            params=params.model_copy(
+                update={"copies": 0, "target_per_class": target, "balance": "smote", "space": "pixels"}
+            ),
             seed=SEED,
         )
 
