@@ -5,15 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wbc.determinism import make_deterministic
 from wbc.features import extract_features, split_at_features
 from wbc.params.base import read_section
 from wbc.params.models import BackboneParams
 from wbc.params.train import TrainParams
 from wbc.pretrained import bring_weights
 from wbc.training import Examples, Trained, train
-
-make_deterministic(seed=3, threads=2)  # on import, for it is refused once anything was computed
 
 PARAMS_FILE = Path(__file__).parents[1] / "params.yaml"
 LITE = read_section(BackboneParams, "models", "efficientnet_lite0", path=PARAMS_FILE).model_copy(

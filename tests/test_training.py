@@ -6,12 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wbc.determinism import make_deterministic
 from wbc.params.models import ModelParams
 from wbc.params.train import TrainParams
 from wbc.training import HISTORY, Examples, Trained, best_epoch, describe, learning_rate, mix, train
-
-make_deterministic(seed=3, threads=2)  # on import, for it is refused once anything was computed
 
 MODEL = ModelParams(
     input=(40, 40),
