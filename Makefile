@@ -36,7 +36,7 @@ test: setup  ## run the default tests
 test-slow: setup  ## run the tests that train or run whole pipelines
 	pytest -m slow
 
-leakage: setup  ## measure what a leaky split is worth, for docs/leakage.md; half an hour
+leakage: setup  ## measure what a leaky split is worth, for docs/leakage.md: twenty runs
 	dvc exp run --queue -S model=compact_cnn -S split.folds=null -S 'split.strategy=leaky,random,grouped,blocks' \
 		-S 'seed=1,2,3,4,5'
 	dvc exp run --run-all --jobs 2

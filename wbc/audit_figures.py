@@ -15,12 +15,12 @@ from wbc.files import written_aside
 _WIDTH, _HEIGHT = 184, 138  # px of one photograph in the sheet of pairs
 _CAPTION = 18  # px above each pair
 _COLUMNS = 3  # pairs in one row
-_MOST = 36  # pairs in the sheet
+_MOST = 9  # pairs in the sheet
 _INK = (40, 40, 40)
 
 
 def draw_pairs(path: Path, pairs: pd.DataFrame, *, files: Mapping[str, Path], labels: Mapping[str, str]) -> None:
-    """Write a PNG of up to 36 pairs of the table TWINS side by side.
+    """Write a PNG of up to 9 pairs of the table TWINS side by side.
 
     Cells of two classes come first, then the weakest evidence.
 
