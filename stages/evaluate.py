@@ -14,7 +14,7 @@ from wbc.inference import load_model, measure_speed, predict
 from wbc.manifest import SPLIT, read_table
 from wbc.params.base import read_number, read_section
 from wbc.params.evaluate import EvaluateParams
-from wbc.scores import count_confusion, evaluate, predictions_table
+from wbc.scores import count_confusion, describe, evaluate_with_intervals, predictions_table
 from wbc.stage import run_stage
 
 FIGURES = Path("metrics/figures/evaluate")
@@ -29,13 +29,13 @@ def main() -> dict[str, float]:
     test = split[split["split"] == "test"]
     truth = pd.Categorical(test["label"], classes).codes
     model, views = load_model(Path("models/model.keras")), read_section(EvaluateParams, "evaluate").views
-    probabilities = predict(model, cells, positions=test.index, views=views)
-    scores = evaluate(truth, probabilities, classes=classes)
+    probabilities = predict(model, cells, positions=test.index, views=views).round(6)
+    scores = evaluate_with_intervals(truth, probabilities, groups=test["group"].tolist(), classes=classes)
     predictions = predictions_table(test["id"].tolist(), test["group"].tolist(), truth, probabilities, classes)
     strategy = json.loads(Path("metrics/split.json").read_text())["strategy"]
     write_json(Path("metrics/evaluation.json"), {"split_strategy": strategy, **scores})
     write_csv(Path("metrics/predictions.csv"), predictions)
-    merits = f"accuracy {scores['accuracy']:.3f}, macro F1 {scores['macro_f1']:.3f}"
+    merits = ", ".join(describe(scores, metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1"))
     print(f"test part of the {strategy} split: {scores['images']} images, {merits}")
     draw_results(predictions, cells, positions=test.index.tolist(), probabilities=probabilities, classes=classes)
     draw_data(cells, labels=split["label"].tolist())

@@ -1,6 +1,9 @@
+import numpy as np
+import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
-from wbc.intervals import mean_interval
+from wbc.intervals import bootstrap, mean_interval, percentile_ends, wilson_interval
 
 
 def test_the_t_interval_of_a_mean() -> None:
@@ -15,3 +18,48 @@ def test_the_t_interval_of_a_mean() -> None:
 def test_one_value_has_no_interval() -> None:
     with pytest.raises(ValueError, match="at least 2 values, got 1"):
         mean_interval([0.5])
+
+
+def test_wilson_s_interval_of_a_published_example() -> None:
+    # Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662, 0 of 20 gives 0 to 0.1611.
+    assert wilson_interval(81, 263) == pytest.approx((0.3080, 0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.0, 0.1611), abs=5e-5)
+
+
+def test_a_proportion_of_nothing_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="at least one trial"):
+        wilson_interval(0, 0)
+
+
+def mean_of(values: NDArray[np.float64]):  # type: ignore[no-untyped-def]
+    return lambda weights: pd.DataFrame({"mean": weights @ values / weights.sum(axis=1)})
+
+
+def test_the_bootstrap_of_a_mean_spreads_as_its_standard_error() -> None:
+    values = np.random.default_rng(0).normal(size=400)
+    resampled = bootstrap(mean_of(values), groups=[str(i) for i in range(400)])
+    assert len(resampled) == 2000
+    assert resampled["mean"].std() == pytest.approx(values.std() / np.sqrt(400), rel=0.05)
+    ends = percentile_ends(resampled)["mean"]
+    assert ends["high"] - ends["low"] == pytest.approx(2 * 1.96 * values.std() / np.sqrt(400), rel=0.07)
+
+
+def test_groups_are_drawn_whole() -> None:
+    # Four groups of one value each: the spread is that of four draws, however many images a group has.
+    values = np.repeat([0.0, 0.0, 1.0, 1.0], [25, 25, 25, 25])
+    resampled = bootstrap(mean_of(values), groups=np.repeat(list("abcd"), 25).tolist())["mean"]
+    assert set(resampled) == {0.0, 0.25, 0.5, 0.75, 1.0}
+    assert resampled.std() == pytest.approx(0.25, rel=0.05)
+
+
+def test_equal_groups_are_drawn_equally_so_that_differences_are_paired() -> None:
+    values = np.random.default_rng(0).normal(size=50)
+    groups = [str(i // 2) for i in range(50)]
+    first, second = (bootstrap(mean_of(values + shift), groups=groups)["mean"] for shift in (0.0, 0.1))
+    assert (second - first).to_numpy() == pytest.approx(0.1)
+    assert not np.allclose(first, bootstrap(mean_of(values), groups=groups, seed=1)["mean"])
+
+
+def test_resamples_where_nothing_is_defined_are_left_out() -> None:
+    ends = percentile_ends(pd.DataFrame({"sensitivity": [np.nan, 0.5, 1.0, np.nan]}))
+    assert ends["sensitivity"].between(0.5, 1.0).all()

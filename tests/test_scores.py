@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from wbc.files import write_csv
-from wbc.scores import count_confusion, evaluate, predictions_table
+from wbc.scores import count_confusion, describe, evaluate, evaluate_with_intervals, predictions_table
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]
 
@@ -26,7 +26,8 @@ def test_a_confusion_of_three_classes_computed_by_hand() -> None:
     truth, probabilities = certain([[5, 1, 0], [2, 3, 1], [0, 1, 7]])
     scores = evaluate(truth, probabilities, classes=CLASSES)
     assert list(scores) == [
-        *("images", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "kappa", "auroc", "per_class")
+        *("images", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "kappa", "auroc"),
+        *("average_precision", "log_loss", "brier_score", "expected_calibration_error", "per_class"),
     ]
     assert scores["images"] == 20
     assert scores["accuracy"] == 0.75
@@ -42,11 +43,18 @@ def test_a_confusion_of_three_classes_computed_by_hand() -> None:
             "specificity": 12 / 14,
             "f1": 10 / 13,
             "auroc": 71 / 84,
+            "average_precision": 5 / 6 * 5 / 7 + 1 / 6 * 6 / 20,
             "support": 6,
         }
     )
     assert scores["per_class"]["NEUTROPHIL"] == pytest.approx(
-        {"precision": 7 / 8, "sensitivity": 7 / 8, "specificity": 11 / 12, "f1": 7 / 8, "auroc": 43 / 48, "support": 8}
+        {
+            **dict.fromkeys(["precision", "sensitivity", "f1"], 7 / 8),
+            "specificity": 11 / 12,
+            "auroc": 43 / 48,
+            "average_precision": 7 / 8 * 7 / 8 + 1 / 8 * 8 / 20,
+            "support": 8,
+        }
     )
     assert count_confusion(truth, probabilities, classes=CLASSES) == {
         "EOSINOPHIL": {"EOSINOPHIL": 5, "LYMPHOCYTE": 1, "NEUTROPHIL": 0},
@@ -72,10 +80,13 @@ def test_auroc_counts_pairs_and_ties_half() -> None:
 
 def test_perfect_predictions() -> None:
     scores = evaluate(*certain([[3, 0, 0], [0, 2, 0], [0, 0, 4]]), classes=CLASSES)
-    overall = ["accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "kappa", "auroc"]
-    assert [scores[name] for name in overall] == [1.0] * 7
+    overall = [
+        *("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "kappa", "auroc", "average_precision")
+    ]
+    assert [scores[name] for name in overall] == [1.0] * 8
+    assert [scores[name] for name in ("log_loss", "brier_score", "expected_calibration_error")] == [0.0] * 3
     assert scores["per_class"]["LYMPHOCYTE"] == {
-        **dict.fromkeys(["precision", "sensitivity", "specificity", "f1", "auroc"], 1.0),
+        **dict.fromkeys(["precision", "sensitivity", "specificity", "f1", "auroc", "average_precision"], 1.0),
         "support": 2,
     }
 
@@ -102,6 +113,7 @@ def test_a_class_without_members_is_left_out_of_the_means() -> None:
         "specificity": 7 / 8,
         "f1": None,
         "auroc": None,
+        "average_precision": None,
         "support": 0,
     }
     assert scores["balanced_accuracy"] == 0.875
@@ -143,3 +155,44 @@ def test_predictions_are_written_with_six_decimals_whatever_the_last_bits(tmp_pa
     nudged = np.nextafter(probabilities, np.float32(1))
     again = predictions_table(["007", "NA"], ["slide 1", "slide 1"], np.array([2, 1]), nudged, CLASSES)
     pd.testing.assert_frame_equal(table, again, check_exact=True)
+
+
+def test_intervals_stand_behind_their_measures_and_beside_wilsons() -> None:
+    truth, probabilities = certain([[5, 1, 0], [2, 3, 1], [0, 1, 7]])
+    scores = evaluate_with_intervals(truth, probabilities, groups=[str(i) for i in range(20)], classes=CLASSES)
+    assert list(scores)[:5] == ["groups", "images", "accuracy", "accuracy_low", "accuracy_high"]
+    assert (scores["groups"], scores["accuracy"]) == (20, 0.75)
+    assert (scores["accuracy_low"], scores["accuracy_high"]) == (0.55, 0.95)  # quantiles of Binomial(20, 0.75) / 20
+    assert scores["accuracy_wilson_low"] == pytest.approx(0.5313, abs=1e-4)
+    assert scores["accuracy_wilson_high"] == pytest.approx(0.8881, abs=1e-4)
+    neutrophil = scores["per_class"]["NEUTROPHIL"]
+    assert neutrophil["sensitivity_low"] < 7 / 8 < neutrophil["sensitivity_high"] == 1.0
+    assert neutrophil["sensitivity_wilson_low"] == pytest.approx(0.5291, abs=1e-4)
+    assert "per_group" not in scores  # every image is a group of its own
+    assert describe(scores, "accuracy") == "accuracy 0.750 (0.550 to 0.950)"
+    json.dumps(scores, allow_nan=False)
+
+
+def test_copies_of_a_photograph_make_no_interval_narrower() -> None:
+    truth, probabilities = certain([[5, 1, 0], [2, 3, 1], [0, 1, 7]])
+    names = [str(i) for i in range(20)]
+    once = evaluate_with_intervals(truth, probabilities, groups=names, classes=CLASSES)
+    copied = evaluate_with_intervals(
+        np.repeat(truth, 30),
+        np.repeat(probabilities, 30, axis=0),
+        groups=np.repeat(names, 30).tolist(),
+        classes=CLASSES,
+    )
+    assert copied["images"] == 600
+    for metric in ("accuracy_low", "accuracy_high", "macro_f1_low", "macro_f1_high", "auroc_low", "log_loss_high"):
+        assert copied[metric] == pytest.approx(once[metric])
+    assert copied["per_group"] == evaluate(truth, probabilities, classes=CLASSES)
+
+
+def test_images_of_one_group_vote_together_unless_their_classes_differ() -> None:
+    truth = np.array([0, 0, 1, 1])
+    probabilities = np.array([[0.4, 0.6, 0.0], [0.9, 0.1, 0.0], [0.3, 0.7, 0.0], [0.8, 0.2, 0.0]])
+    scores = evaluate_with_intervals(truth, probabilities, groups=["a", "a", "a", "b"], classes=CLASSES)
+    assert scores["accuracy"] == 0.5
+    assert scores["per_group"]["images"] == 3
+    assert scores["per_group"]["accuracy"] == pytest.approx(2 / 3)

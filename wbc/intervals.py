@@ -1,10 +1,17 @@
 """Intervals: how far a figure may be from what more data or other seeds would give."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
+
+from wbc.draws import generator
+
+RESAMPLES = 2000
+_AT_ONCE = 250  # resamples, to bound the memory
 
 
 class Interval(NamedTuple):
@@ -25,3 +32,50 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Inter
     mean = float(np.mean(values))
     reach = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
     return Interval(mean, mean - reach, mean + reach)
+
+
+def wilson_interval(hits: int, trials: int, *, confidence: float = 0.95) -> Interval:
+    """Return the proportion ``hits`` / ``trials`` and its score interval (Wilson 1927), for independent trials.
+
+    Raises ValueError without trials.
+    """
+    if trials == 0:
+        raise ValueError("a proportion needs at least one trial")
+    ends = stats.binomtest(hits, trials).proportion_ci(confidence, method="wilson")
+    return Interval(hits / trials, float(ends.low), float(ends.high))
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.float64]], pd.DataFrame],
+    *,
+    groups: Sequence[str],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return ``statistic`` on ``resamples`` draws of as many whole groups as there are, with replacement.
+
+    ``groups`` names each image's group: images of one group are not independent and stay together (the cluster
+    bootstrap, Davison & Hinkley 1997, section 3.8). ``statistic`` gets weights (some resamples, images), how often each
+    image was drawn, and returns a row for each. Equal ``groups`` and ``seed`` give equal draws, so that the differences
+    of two statistics are paired.
+    """
+    draws = _draw_weights(groups, resamples=resamples, seed=seed)
+    return pd.concat([statistic(weights) for weights in draws], ignore_index=True)
+
+
+def _draw_weights(groups: Sequence[str], *, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    names, members = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    random = generator(seed, "bootstrap", len(names))
+    for start in range(0, resamples, _AT_ONCE):
+        size = min(_AT_ONCE, resamples - start)
+        drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=size)
+        yield drawn[:, members].astype(np.float64)
+
+
+def percentile_ends(resampled: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
+    """Return the rows ``low`` and ``high``, the percentile interval (Efron 1979) of each column of a bootstrap.
+
+    Resamples in which a column is nan, as a class without members makes it, are left out of that column.
+    """
+    ends = resampled.quantile([(1 - confidence) / 2, (1 + confidence) / 2])
+    return ends.set_axis(["low", "high"], axis="index")

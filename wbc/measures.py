@@ -1,0 +1,130 @@
+"""The measures of a classification, for many weightings of the same images at once, as a bootstrap needs them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+OVERALL = (
+    *("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "kappa", "auroc", "average_precision"),
+    *("log_loss", "brier_score", "expected_calibration_error"),
+)
+PER_CLASS = ("precision", "sensitivity", "specificity", "f1", "auroc", "average_precision")
+BINS = 10  # of confidence, equally wide, for the expected calibration error
+
+_LEAST = 5e-7  # probability, half of the last decimal that is kept: a single 0 is not to make log loss infinite
+Floats = NDArray[np.float64]
+
+
+def measure(
+    truth: NDArray[np.integer], probabilities: Floats, *, classes: Sequence[str], weights: Floats
+) -> pd.DataFrame:
+    """Return a row of measures for each row of ``weights`` (weightings, images), how often each image counts.
+
+    ``truth`` (images,) holds indices into ``classes``, ``probabilities`` is (images, classes); the prediction is the
+    most probable class, the first of equals. The columns are OVERALL, then ``per_class.<CLASS>.<measure>`` for each of
+    PER_CLASS:
+
+    - ``precision`` = TP / (TP + FP); ``sensitivity`` = TP / (TP + FN); ``specificity`` = TN / (TN + FP);
+      ``f1`` = 2 TP / (2 TP + FP + FN), with that class as positive
+    - ``auroc``: chance that a member gets a higher probability than another image, ties counted half
+    - ``average_precision``: mean of the precisions at each threshold, weighted by the gain in sensitivity
+    - ``balanced_accuracy``, ``macro_f1``, ``auroc``, ``average_precision``: means over the classes; ``weighted_f1`` by
+      support; ``mcc``: Matthews' coefficient for several classes (Gorodkin 2004); ``kappa`` (Cohen 1960)
+    - ``log_loss``: mean of -ln of the true class's probability; ``brier_score``: mean squared distance to the truth,
+      0 to 2 (Brier 1950); ``expected_calibration_error``: mean distance between confidence and accuracy in ten equally
+      wide bins of confidence (Guo et al. 2017)
+
+    What cannot be measured is nan: precision of a class that is never predicted, sensitivity, F1 and average precision
+    of a class without members, specificity without other images, AUROC without either. Means leave those classes
+    out. With members of one class only there is nothing to tell apart: mcc and kappa are nan. Where one class only is
+    predicted, mcc is 0, its limit.
+    """
+    prediction, count = probabilities.argmax(axis=1), len(classes)
+    cells = np.eye(count * count)[truth * count + prediction]
+    counts = (weights @ cells).reshape(-1, count, count)  # (weightings, truth, prediction)
+    members = np.eye(count, dtype=bool)[truth]
+    by_class = _rates(counts)
+    curves = [_areas(members[:, index], probabilities[:, index], weights=weights) for index in range(count)]
+    by_class["auroc"], by_class["average_precision"] = (np.stack(areas, axis=1) for areas in zip(*curves, strict=True))
+    support = counts.sum(axis=2)
+    table = {
+        **_agreement(counts),
+        "balanced_accuracy": _mean(by_class["sensitivity"]),
+        "macro_f1": _mean(by_class["f1"]),
+        "weighted_f1": np.nansum(by_class["f1"] * support, axis=1) / support.sum(axis=1),
+        "auroc": _mean(by_class["auroc"]),
+        "average_precision": _mean(by_class["average_precision"]),
+        **_calibration(members, probabilities, right=prediction == truth, weights=weights),
+    }
+    columns = {name: table[name] for name in OVERALL}
+    for index, name in enumerate(classes):
+        columns |= {f"per_class.{name}.{kind}": by_class[kind][:, index] for kind in PER_CLASS}
+    return pd.DataFrame(columns)
+
+
+def _divide(part: Floats, whole: Floats) -> Floats:
+    """Return the ratio, nan where ``whole`` is 0."""
+    return np.divide(part, whole, out=np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan), where=whole != 0)
+
+
+def _mean(values: Floats) -> Floats:
+    """Return the mean over the last axis of the values that are defined, nan if none is."""
+    return _divide(np.nansum(values, axis=-1), np.isfinite(values).sum(axis=-1).astype(float))
+
+
+def _rates(counts: Floats) -> dict[str, Floats]:
+    """Return the measures of each class (weightings, classes) that follow from the confusion ``counts``."""
+    hits = np.diagonal(counts, axis1=1, axis2=2)
+    support, predicted = counts.sum(axis=2), counts.sum(axis=1)
+    others = support.sum(axis=1, keepdims=True) - support
+    return {
+        "precision": _divide(hits, predicted),
+        "sensitivity": _divide(hits, support),
+        "specificity": _divide(others - (predicted - hits), others),
+        "f1": np.where(support > 0, _divide(2 * hits, support + predicted), np.nan),
+    }
+
+
+def _agreement(counts: Floats) -> dict[str, Floats]:
+    """Return accuracy, mcc and kappa (weightings,) of the confusion ``counts``."""
+    total, right = counts.sum(axis=(1, 2)), np.trace(counts, axis1=1, axis2=2)
+    support, predicted = counts.sum(axis=2), counts.sum(axis=1)
+    chance = (support * predicted).sum(axis=1)
+    spread = (total**2 - (support**2).sum(axis=1)) * (total**2 - (predicted**2).sum(axis=1))
+    covariance = _divide(right * total - chance, np.sqrt(np.maximum(spread, 0)))
+    several = (support > 0).sum(axis=1) > 1
+    return {
+        "accuracy": right / total,
+        "mcc": np.where(several, np.nan_to_num(covariance), np.nan),
+        "kappa": np.where(several, _divide(right * total - chance, total**2 - chance), np.nan),
+    }
+
+
+def _areas(member: NDArray[np.bool_], score: Floats, *, weights: Floats) -> tuple[Floats, Floats]:
+    """Return the areas (weightings,) under the ROC and the precision-recall curve of one class against the rest."""
+    order = np.argsort(-score, kind="stable")
+    starts = np.flatnonzero(np.diff(score[order], prepend=np.inf))  # of each run of equal scores
+    ranked = weights[:, order]
+    inside, outside = (np.add.reduceat(ranked * chosen, starts, axis=1) for chosen in (member[order], ~member[order]))
+    hits, alarms = inside.cumsum(axis=1), outside.cumsum(axis=1)
+    members, others = hits[:, -1], alarms[:, -1]
+    pairs = (inside * (others[:, None] - alarms + outside / 2)).sum(axis=1)
+    precision = _divide(hits, hits + alarms)
+    return _divide(pairs, members * others), _divide(np.nansum(inside * precision, axis=1), members)
+
+
+def _calibration(
+    members: NDArray[np.bool_], probabilities: Floats, *, right: NDArray[np.bool_], weights: Floats
+) -> dict[str, Floats]:
+    """Return how far probabilities are from what happens, each (weightings,)."""
+    total = weights.sum(axis=1)
+    confidence = probabilities.max(axis=1)
+    bins = np.eye(BINS)[np.minimum((confidence * BINS).astype(int), BINS - 1)]
+    gaps = np.abs(weights @ (bins * (confidence - right)[:, None])).sum(axis=1)
+    return {
+        "log_loss": weights @ -np.log(np.maximum(probabilities[members], _LEAST)) / total,
+        "brier_score": weights @ ((probabilities - members) ** 2).sum(axis=1) / total,
+        "expected_calibration_error": gaps / total,
+    }
