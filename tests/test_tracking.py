@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from ruamel.yaml import YAML
 
-from wbc.tracking import UnknownStageError, publish, read_runs, tracking_uri
+from wbc.tracking import UnknownStageError, publish, read_runs
 
 BIN = Path(sys.executable).parent
 
@@ -400,15 +400,6 @@ def test_processes_that_meet_a_fresh_database_all_succeed(project: Path) -> None
 
     assert [process.returncode for process in processes] == [0, 0, 0], answers
     assert sorted(row.data.tags["stage"] for row in runs(project, "wbc-data")) == ["augment", "download"]
-
-
-def test_the_store_is_in_the_main_workspace_unless_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    assert tracking_uri() == f"sqlite:///{tmp_path}/mlflow.db"
-
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:5000")
-    assert tracking_uri() == "http://tracking.example:5000"
 
 
 def test_an_unknown_stage_names_the_known_ones(project: Path) -> None:

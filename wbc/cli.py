@@ -12,6 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wbc.commands.failure import failure
+from wbc.commands.gate import gate
+from wbc.commands.promote import promote
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -23,41 +27,8 @@ app = typer.Typer(
 )
 
 
-@app.command()
-def gate(
-    evaluation: Annotated[Path, typer.Option(help="The metrics to judge.")] = Path("metrics/evaluation.json"),
-    training: Annotated[Path, typer.Option(help="What is known of the training.")] = Path("metrics/train.json"),
-    params: Annotated[Path, typer.Option(help="The file whose section `gate` holds the thresholds.")] = Path(
-        "params.yaml"
-    ),
-) -> None:
-    """Compare the test metrics with the thresholds of `gate` in params.yaml; exit 1 when one is missed or absent.
-
-    A model that fell back to random weights is refused as well, and one from a leaky split.
-    """
-    from wbc.gate import check_gate, check_split, check_weights, read_metrics
-    from wbc.params.base import read_section
-    from wbc.params.gate import GateParams
-
-    try:
-        thresholds = read_section(GateParams, "gate", path=params)
-        measured = read_metrics(evaluation, stage="evaluate")
-        checks = check_gate(measured, gate=thresholds)
-        weights = check_weights(read_metrics(training, stage="train"), gate=thresholds)
-        refusals = [reason for reason in (weights, check_split(measured)) if reason]
-    except (OSError, ValueError) as error:
-        raise _failure(error) from error
-    table = Table("metric", "measured", "required", "")
-    for check in checks:
-        value = "absent" if check.measured is None else f"{check.measured:.4f}"
-        verdict = Text("passed", style="green") if check.passed else Text("missed", style="bold red")
-        table.add_row(check.metric, value, f"{check.required:.4f}", verdict)
-    Console().print(table)
-    missed = sum(not check.passed for check in checks)
-    Console().print(f"{missed} of {len(checks)} thresholds missed" if missed else f"all {len(checks)} thresholds met")
-    for refusal in refusals:
-        Console(soft_wrap=True).print(Text(refusal, style="bold red"))
-    raise typer.Exit(1 if missed or refusals else 0)
+app.command()(gate)
+app.command()(promote)
 
 
 @app.command()
@@ -73,7 +44,7 @@ def publish(stage: Annotated[str | None, typer.Argument(help="Only this stage.")
         for name, outcome in tracking.publish(stage):
             Console(soft_wrap=True).print(Text(f"{name}: {outcome}"))
     except tracking.UnknownStageError as error:
-        raise _failure(error) from error
+        raise failure(error) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         warning = f"MLflow unreachable or unwilling ({reason}): the files are complete, run `wbc publish` later"
@@ -131,7 +102,7 @@ def data_card(
         suspects = pd.read_csv("metrics/suspects.csv")
         insert_table(output, tabulate_data(cleaned, {part: parts[part] for part in SPLITS}, suspects))
     except (OSError, ValueError) as error:
-        raise _failure(error) from error
+        raise failure(error) from error
     Console(soft_wrap=True).print(f"written to {output}")
 
 
@@ -149,7 +120,7 @@ def _write_table(output: Path, *, files: Sequence[str], tabulate: Callable[["pd.
         table = tabulate(runs)
         insert_table(output, table)
     except (OSError, ValueError) as error:
-        raise _failure(error) from error
+        raise failure(error) from error
     Console(soft_wrap=True).print(Text(f"{table}written to {output}"))
 
 
@@ -167,7 +138,7 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
         export_results(experiment, destination=folder)
         evaluation = read_metrics(folder / "evaluation.json", stage="evaluate")
     except (OSError, ValueError, RevError) as error:
-        raise _failure(error) from error
+        raise failure(error) from error
     table = Table("class", "sensitivity", "specificity", "precision", "F1", "images")
     for name, scores in evaluation["per_class"].items():
         values = [
@@ -199,7 +170,7 @@ def audit(
     try:
         counts = audit_folder(folder, output=output)
     except (OSError, ValueError) as error:
-        raise _failure(error) from error
+        raise failure(error) from error
     twins = counts["twins"]
     table = Table("what", "count", "meaning")
     table.add_row("images", str(counts["images"]), f"{counts['unreadable']} of them cannot be decoded")
@@ -211,9 +182,3 @@ def audit(
     for name, meaning in FLAGS.items():
         table.add_row(name, str(counts["flags"][name]), meaning)
     Console(soft_wrap=True).print(table, f"tables and figures: {output}", sep="\n")
-
-
-def _failure(error: Exception) -> typer.Exit:
-    """Print an error of the user's files or arguments as a red line on stderr; return the exit that goes with it."""
-    Console(stderr=True, soft_wrap=True).print(Text(str(error), style="red"))
-    return typer.Exit(2)

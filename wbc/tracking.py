@@ -33,9 +33,12 @@ from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.types import Schema, TensorSpec
 from sqlalchemy import create_engine
 
+from wbc.arrays import Image, read_images
 from wbc.root import project_root
+from wbc.store import tracking_uri
 
 MODEL = "models/model.keras"
+CELLS = "data/cells.npy"
 MODELS = "wbc"  # the experiment of trained models, one row each
 MODEL_STAGES = ("train", "evaluate")  # they share one run for each model, the row that people sort
 BATCH = 100  # as many parameters or tags as MLflow takes in one call
@@ -68,11 +71,6 @@ class Record:
         return "fingerprint", self.fingerprint
 
 
-def tracking_uri() -> str:
-    """Return MLFLOW_TRACKING_URI if set, else the database in the main workspace."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
-
-
 def publish(name: str | None = None) -> Iterator[tuple[str, str]]:
     """Complete the run of the stage ``name``, or of every stage, in MLflow; yield each stage and what became of it.
 
@@ -86,7 +84,7 @@ def publish(name: str | None = None) -> Iterator[tuple[str, str]]:
         if name is not None and name not in stages:
             raise UnknownStageError(f"no stage {name!r} to publish: there are {', '.join(stages)}")
         producers = {out.def_path: out for stage in stages.values() for out in stage.outs}
-        client = _connect()
+        client = connect()
         for stage in stages if name is None else MODEL_STAGES if name == "evaluate" else [name]:
             running = stage == os.environ.get("DVC_STAGE")
             if running or all(out.exists and not out.changed_checksum() for out in stages[stage].outs):
@@ -104,7 +102,7 @@ def read_runs(files: Sequence[str]) -> pd.DataFrame:
     with Repo() as repo:
         [train] = (stage for stage in repo.index.stages if stage.addressing == "train")
         locked = {item.def_path: item.hash_info.value for item in train.deps}
-    client = _connect()
+    client = connect()
     experiment = client.get_experiment_by_name(MODELS)
     conditions = [f"tags.`dep.{path}` = '{locked[path]}'" for path in files]
     query = " and ".join([*conditions, "tags.`published.evaluate` != ''"])
@@ -133,18 +131,18 @@ def _read_record(stage: PipelineStage, *, producers: Mapping[str, Output], from_
     return Record(stage=stage.name, outs=outs, dependencies=files, inputs=inputs, params=params)
 
 
-def _connect() -> MlflowClient:
+def connect() -> MlflowClient:
     """Return a client that gives up within seconds where MLflow by itself would try for minutes."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # s
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     mlflow.set_tracking_uri(tracking_uri())
-    with _one_at_a_time():
+    with one_at_a_time():
         if urlsplit(tracking_uri()).scheme.partition("+")[0] in DATABASE_ENGINES:
             create_engine(tracking_uri()).connect().close()
         return MlflowClient()
 
 
-def _one_at_a_time() -> FileLock:
+def one_at_a_time() -> FileLock:
     """Return the lock for what fails when two processes do it at once: to set up a database, to add a model's run."""
     return FileLock(project_root() / "mlflow.db.lock")
 
@@ -189,7 +187,7 @@ def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
     for figure in sorted((folder / "metrics" / "figures" / record.stage).glob("*.png")):
         client.log_artifact(run_id, str(figure), "figures")
     if record.stage == "train" and not (run.outputs and run.outputs.model_outputs):
-        _log_model(folder / MODEL, run_id=run_id)
+        log_model(folder / MODEL, cells=folder / CELLS, run_id=run_id)
     end = run.info.end_time or start + round(1000 * timing.get("seconds", 0))
     client.set_terminated(run_id, end_time=end)
     client.set_tag(run_id, published, record.fingerprint)  # last: a run without it is not complete
@@ -199,7 +197,7 @@ def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
 def _find_or_create(client: MlflowClient, record: Record, *, start: int) -> Run | None:
     """Return the run of ``record``, begun at ``start`` (ms) if new; None for an evaluation of a model without a run."""
     key, value = record.identity
-    with _one_at_a_time():
+    with one_at_a_time():
         experiment = _find_or_create_experiment(client, MODELS if record.stage in MODEL_STAGES else "wbc-data")
         found = client.search_runs([experiment], f"tags.`{key}` = '{value}'", max_results=1)
         if found or record.stage == "evaluate":
@@ -254,20 +252,36 @@ def _read_history(folder: Path, *, best_epoch: int, timestamp: int) -> tuple[lis
     return points, best
 
 
-def _log_model(path: Path, *, run_id: str) -> None:
-    """Log the Keras model at ``path`` with its signature, so that MLflow can load and serve it."""
+def log_model(path: Path, *, cells: Path, run_id: str) -> str:
+    """Log the Keras model at ``path`` so that MLflow can load and serve it; return its id there.
+
+    Its signature comes with it, and as input example the first of the images at ``cells``, or a black one where these
+    are not images for this model.
+    """
     import keras  # here, because TensorFlow takes seconds to start and no other stage needs it
     import mlflow.tensorflow
 
+    keras.config.disable_interactive_logging()  # MLflow tries the example
     model = keras.saving.load_model(path, compile=False)
     inputs, outputs = (
         Schema([TensorSpec(np.dtype(tensor.dtype), (-1, *tensor.shape[1:])) for tensor in tensors])
         for tensors in (model.inputs, model.outputs)
     )
     versions = [f"{name}=={importlib.metadata.version(name)}" for name in ("keras", "numpy", "tensorflow")]
-    signature = ModelSignature(inputs, outputs)
     with mlflow.start_run(run_id=run_id):  # without requirements given, MLflow infers them for 10 s
-        mlflow.tensorflow.log_model(model, name="model", signature=signature, pip_requirements=versions)
+        logged = mlflow.tensorflow.log_model(
+            model,
+            name="model",
+            signature=ModelSignature(inputs, outputs),
+            input_example=_read_example(cells, shape=model.input_shape[1:]),
+            pip_requirements=versions,
+        )
+    return logged.model_id
+
+
+def _read_example(cells: Path, *, shape: tuple[int, ...]) -> Image:
+    images = read_images(cells)[:1] if cells.exists() else None
+    return np.array(images) if images is not None and images.shape[1:] == shape else np.zeros((1, *shape), np.uint8)
 
 
 def _dataset(path: Path, *, name: str, md5: str) -> DatasetInput:
