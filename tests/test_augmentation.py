@@ -23,6 +23,7 @@ DEFAULTS = {
     "brightness": 0.1,
     "colour": 0.05,
     "stain": 0.05,
+    "order": "views_first",
     "balance": "none",
     "space": "pixels",
     "neighbours": 3,
@@ -38,7 +39,8 @@ def training(*, shift: int = 0, **counts: int) -> pd.DataFrame:
     labels = [name for name, count in counts.items() for _ in range(count)]
     positions = range(shift, shift + len(labels))
     identifiers = [f"i{position:02d}" for position in positions]
-    return pd.DataFrame({"id": identifiers, "label": labels, "position": positions, "original": True})
+    split = pd.DataFrame({"id": identifiers, "label": labels, "split": "train"}, index=positions)
+    return choose_images(split, leaky=False)
 
 
 @pytest.fixture

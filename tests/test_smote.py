@@ -96,11 +96,12 @@ def test_a_class_too_small_is_named_before_anything_is_computed() -> None:
         plan_smote(images.view(Untouchable), labels, targets=dict.fromkeys(COUNTS, 30), neighbours=9, seed=0)
     assert str(caught.value).splitlines() == [
         "SMOTE with 9 neighbours needs 10 images of a class, but LYMPHOCYTE has 9, MONOCYTE has 6.",
-        "Set augment.neighbours to at most 5, augment.balance to repeat, or raise augment.copies.",
+        "Set augment.neighbours to at most 5, augment.balance to repeat, "
+        "or have more views drawn first, by augment.copies and augment.order.",
     ]
     labels[labels == "MONOCYTE"] = "NEUTROPHIL"
     labels[0] = "MONOCYTE"
-    with pytest.raises(ValueError, match=r"MONOCYTE has 1\.\nSet augment\.balance to repeat, or raise augment\.copies"):
+    with pytest.raises(ValueError, match=r"MONOCYTE has 1\.\nSet augment\.balance to repeat, or have more"):
         plan_smote(images, labels, targets={"MONOCYTE": 30}, neighbours=5, seed=0)
 
 

@@ -173,7 +173,8 @@ def plan_smote(
         raise ValueError(
             f"SMOTE with {neighbours} neighbours needs {neighbours + 1} images of a class, but "
             + ", ".join(f"{name} has {count}" for name, count in scarce.items())
-            + f".\nSet {fewer}augment.balance to repeat, or raise augment.copies."
+            + f".\nSet {fewer}augment.balance to repeat, "
+            "or have more views drawn first, by augment.copies and augment.order."
         )
     sampler = SAMPLERS[variant](
         images,
