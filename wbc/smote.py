@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 from wbc.arrays import Image
 
@@ -138,12 +139,15 @@ SAMPLERS: dict[str, Any] = {
 def principal_components(images: Image) -> NDArray[np.float32]:
     """Return up to 50 principal components (images, components) of the images at 32x32 px.
 
-    ``images`` is uint8 (images, height, width, 3) and may be memory-mapped.
+    ``images`` is uint8 (images, height, width, 3) and may be memory-mapped. One thread computes them, so that they do
+    not depend on the number of cores.
     """
     small = np.stack([cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for image in images])
     pixels = small.reshape(len(small), -1).astype(np.float32)
-    reduction = PCA(min(_COMPONENTS, *pixels.shape), svd_solver="covariance_eigh")
-    return reduction.fit_transform(pixels).astype(np.float32)
+    few = len(pixels) < pixels.shape[1]  # then the covariance of the pixels is the larger matrix
+    reduction = PCA(min(_COMPONENTS, *pixels.shape), svd_solver="full" if few else "covariance_eigh")
+    with threadpool_limits(1):
+        return reduction.fit_transform(pixels).astype(np.float32)
 
 
 def plan_smote(
