@@ -62,7 +62,7 @@ ARMS = {
     "repeat, no views": Arm({"balance": "repeat", **WITHOUT_VIEWS}),
     "smote, pixels, no views": Arm({"balance": "smote", "space": "pixels", **WITHOUT_VIEWS}),
 }
-STRENGTHS = (0.0001, 0.001, 0.01, 0.1)  # inverses of the L2 penalty, of which the validation part chooses one
+STRENGTHS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # inverses of the L2 penalty; the validation part chooses
 MINORITY, HARD = ("LYMPHOCYTE", "MONOCYTE"), "EOSINOPHIL"
 METRICS = ["macro F1", "balanced accuracy", "minority sensitivity", f"{HARD} sensitivity"]
 COMPARED = ["macro F1", "minority sensitivity"]
