@@ -1,6 +1,6 @@
 # The commands of the project. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow leakage repro ui lint lock
+.PHONY: help setup demo test test-slow leakage balance repro ui lint lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +41,10 @@ leakage: setup  ## measure what a leaky split is worth, for docs/leakage.md: twe
 		-S 'seed=1,2,3,4,5'
 	dvc exp run --run-all --jobs 2
 	wbc leakage
+
+balance: setup  ## measure what each way to balance the classes is worth, for docs/balance.md
+	dvc repro clean
+	python -m benchmarks.balance
 
 repro: setup  ## run what is out of date on the real photographs
 	dvc repro
