@@ -85,7 +85,9 @@ def _measure_tree_here(function: Callable[..., Any], arguments: dict[str, Any]) 
     peaks, ended = [0, 0], threading.Event()
 
     def sample() -> None:
-        while not ended.wait(_SAMPLING):
+        last = False
+        while not last:
+            last = ended.wait(_SAMPLING)
             peaks[:] = map(max, peaks, _memory_of_tree())
 
     sampling = threading.Thread(target=sample)

@@ -80,7 +80,8 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
         if not rows:
             counts = Counter(reason for reason, _ in rejects.values())
             raise ValueError(f"{raw}: none of {len(records)} photographs is usable: {dict(counts)}")
-        table = pd.DataFrame.from_dict(rows, orient="index").assign(flags=flag(measures))
+        table = pd.DataFrame(list(rows.values()), index=list(rows)).assign(flags=flag(measures))
+        del rows, measures  # the search for twins needs the memory
         twins = _find_twins(table if params.twins else table[:0], raw=raw)
         table["group"] = _group(table, twins=twins)
         if params.contradictions == "drop":

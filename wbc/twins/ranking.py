@@ -24,6 +24,7 @@ _VOTES = 4  # that must agree on a rotation
 _POOL = 64  # best-ranked photographs kept for each
 _BATCH = 64  # photographs handed to a worker at once
 _BLOCK = 65_536  # descriptors treated at once
+_SORTED = 256  # photographs whose words are sorted at once
 
 
 class Ranking(NamedTuple):
@@ -61,16 +62,16 @@ def _write_vocabulary(index: Index, *, words: int, seed: int) -> None:
     descriptor is compared with few of them.
     """
     total = int(index.starts[-1])
-    drawn = np.sort(generator(seed, "vocabulary").permutation(total)[:words])
-    blocks = []
+    drawn = np.arange(total, dtype=np.int32)
+    generator(seed, "vocabulary").shuffle(drawn)
+    drawn = np.sort(drawn[:words])
+    chosen = np.empty((words, 128), np.uint8)
     for start in range(0, total, _BLOCK):
-        rows = drawn[np.searchsorted(drawn, start) : np.searchsorted(drawn, start + _BLOCK)] - start
+        low, high = np.searchsorted(drawn, (start, start + _BLOCK))
         every = np.fromfile(
             index.folder / "descriptors", np.uint8, count=128 * min(_BLOCK, total - start), offset=128 * start
         )
-        blocks.append(every.reshape(-1, 128)[rows])
-    chosen = np.concatenate(blocks)
-    del blocks
+        chosen[low:high] = every.reshape(-1, 128)[drawn[low:high] - start]
     parts = range(0, words, _BLOCK)
     products, sums = np.zeros((128, 128)), np.zeros(128)
     for start in parts:
@@ -80,6 +81,7 @@ def _write_vocabulary(index: Index, *, words: int, seed: int) -> None:
     covariance = products / words - np.outer(sums, sums) / words**2
     axes = np.linalg.eigh(covariance)[1][:, -_COMPONENTS:].astype(np.float32)  # principal components
     exemplars = np.concatenate([root(chosen[start : start + _BLOCK]) @ axes for start in parts])
+    del chosen
     coarse = exemplars[:: max(round(np.sqrt(words)), 1)]
     branch = np.concatenate([_nearest(part, coarse) for part in np.array_split(exemplars, words // 4096 + 1)])
     order = np.argsort(branch, kind="stable")
@@ -118,7 +120,7 @@ def _write_postings(index: Index, *, words: int) -> None:
     Photographs are taken block by block and every block fills up the places of its words (counting sort).
     """
     count, total = len(index.sizes), int(index.starts[-1])
-    blocks = [(start, min(start + _BLOCK // 256, count)) for start in range(0, count, _BLOCK // 256)]
+    blocks = [(start, min(start + _SORTED, count)) for start in range(0, count, _SORTED)]
     counts = np.zeros(words, np.int64)
     for block in blocks:
         counts += np.bincount(_read_words("words", index, *block), minlength=words)
