@@ -1,6 +1,6 @@
 """Draws the figures of an evaluation as PNG files whose bytes depend on nothing but the arguments."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from math import ceil
@@ -17,6 +17,7 @@ from sklearn.metrics import auc, roc_curve
 
 from wbc.arrays import Image
 from wbc.files import written_aside
+from wbc.intervals import Interval
 
 _WIDTH = 8.0  # inches
 _CHUNK = 256  # images in memory at a time
@@ -120,6 +121,33 @@ def roc_curves(
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="1 - specificity", ylabel="sensitivity")
         axes.set_title("Each class against the rest")
         figure.legend(loc="outside right center", title="area under the curve", alignment="left")
+
+
+def intervals(
+    path: Path, *, results: Mapping[str, Interval], faint: Collection[str], title: str, label: str, note: str
+) -> None:
+    """Draw each of ``results`` as a dot with its interval, the first on top and as a line down to the last.
+
+    Those named in ``faint`` are hollow and grey. ``title`` and ``label`` (of the x axis) say what is shown, ``note``
+    stands below.
+    """
+    with _drawn(path, height=1.5 + 0.34 * len(results)) as figure:
+        axes = figure.add_subplot()
+        for position, (name, interval) in enumerate(results.items()):
+            colour = _FAINT if name in faint else _PALETTE[1]
+            axes.plot([interval.low, interval.high], [position, position], color=colour, solid_capstyle="butt")
+            filling = "white" if name in faint else colour
+            axes.plot(interval.value, position, "o", color=colour, markerfacecolor=filling, markersize=7)
+        first = next(iter(results.values()))
+        axes.axvline(first.value, color=_FAINT, linestyle=":", linewidth=1.2, zorder=0)
+        axes.set_yticks(range(len(results)), list(results))
+        axes.invert_yaxis()
+        axes.margins(y=0.4 / len(results) + 0.02)
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel(label)
+        figure.suptitle(title, x=0.005, ha="left")
+        figure.supxlabel(note, x=0.005, ha="left", fontsize="small", color=_FAINT)
 
 
 def class_distribution(path: Path, *, stages: Mapping[str, Mapping[str, int]]) -> None:
