@@ -91,9 +91,9 @@ def run_recipe(name: str, protocol: Protocol, *, settings: Settings, extra: Sequ
     experiment = f"recipe-{name}-{protocol}".replace("_", "-")
     changes = [*(f"{key}={_override(value)}" for key, value in settings.items()), *extra]
     arguments = [part for change in changes for part in ("-S", change)]
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--force", "--name", experiment, *arguments]
+    run = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--force", "--name", experiment]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # the stages call `python` and `wbc`
-    if subprocess.run(command, env=os.environ | {"PATH": path}).returncode:
+    if subprocess.run([*run, *arguments, "evaluate"], env=os.environ | {"PATH": path}).returncode:
         raise OSError(f"the run {experiment} failed, see above")
     folder = Path("experiments") / experiment
     export_results(experiment, destination=folder)
