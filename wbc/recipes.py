@@ -89,8 +89,7 @@ def run_recipe(name: str, protocol: Protocol, *, settings: Settings, extra: Sequ
     It leaves the work tree as it is; its results come to experiments/. Raises OSError when the run fails.
     """
     experiment = f"recipe-{name}-{protocol}".replace("_", "-")
-    changes = [*(f"{key}={_override(value)}" for key, value in settings.items()), *extra]
-    arguments = [part for change in changes for part in ("-S", change)]
+    arguments = [part for change in [*overrides(settings), *extra] for part in ("-S", change)]
     run = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--force", "--name", experiment]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # the stages call `python` and `wbc`
     if subprocess.run([*run, *arguments, "evaluate"], env=os.environ | {"PATH": path}).returncode:
@@ -103,8 +102,12 @@ def run_recipe(name: str, protocol: Protocol, *, settings: Settings, extra: Sequ
     return Outcome(measured | {f"test_{key}": value for key, value in evaluation.items()}, training["weights_used"])
 
 
+def overrides(settings: Settings) -> list[str]:
+    """Return ``settings`` in the grammar of `dvc exp run -S` (Hydra's)."""
+    return [f"{key}={_override(value)}" for key, value in settings.items()]
+
+
 def _override(value: Any) -> str:
-    """Return ``value`` in the grammar of `dvc exp run -S` (Hydra's)."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {_override(item)}' for key, item in value.items())}}}"
     return value if isinstance(value, str) else json.dumps(value)
