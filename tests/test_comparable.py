@@ -47,6 +47,21 @@ def test_a_leaky_run_is_left_out_and_an_error_when_asked_for_or_alone() -> None:
         choose_runs(runs[1:], locked=LOCKED)
 
 
+def test_a_run_that_only_its_evaluation_calls_leaky_is_left_out_and_so_is_one_of_unknown_split() -> None:
+    leaker, unknown = run("leaker", test_split_strategy="leaky"), run("unknown")
+    for key in ("split.strategy", "split.folds", "split.fold"):
+        leaker.pop(key)
+        unknown.pop(key)
+
+    choice = choose_runs(pd.DataFrame([run("a"), leaker, unknown]), locked=LOCKED)
+
+    assert names(choice.runs) == ["a-10"]
+    assert reasons(choice.left_out) == {
+        "leaker-10": "its split is leaky, it was trained on views of test images",
+        "unknown-10": "its source, split or seed was not recorded",
+    }
+
+
 def test_runs_of_different_test_parts_are_not_ranked_together() -> None:
     runs = pd.DataFrame([run("a"), run("b", fold=1), run("c")])
 

@@ -9,6 +9,7 @@ CELLS, SPLIT = "data/cells.npy", "data/split.csv"
 UNKNOWN = "not recorded"
 _ORIGINS = ("data.", "sources.", "clean.")  # what the images depend on
 _SECTIONS = (*_ORIGINS, "split.", "augment.", "model.", "train.", "evaluate.")
+_PLACE = ("data.source", "split.strategy", "split.folds", "split.fold", "seed")  # of a test part
 _DRAWN = ("seed", "split.fold")  # what repeats one configuration instead of making another
 
 
@@ -84,7 +85,9 @@ def _select(runs: pd.DataFrame, wanted: Sequence[str], *, columns: Sequence[str]
 def _judge(runs: pd.DataFrame, *, locked: Mapping[str, str]) -> pd.Series:
     """Return why each run cannot be ranked with any other, "" where it can."""
     reasons = pd.Series("", index=runs.index, dtype=object)
-    reasons[runs["split.strategy"] == "leaky"] = "its split is leaky, it was trained on views of test images"
+    reasons[runs.reindex(columns=list(_PLACE)).isna().any(axis=1)] = "its source, split or seed was not recorded"
+    leaky = (runs.reindex(columns=["split.strategy", "test_split_strategy"]) == "leaky").any(axis=1)
+    reasons[leaky] = "its split is leaky, it was trained on views of test images"
     images, alike = f"dep.{CELLS}", _join(runs, _settings(runs, _ORIGINS))
     locked_first = runs.assign(other=runs[images] != locked.get(CELLS)).sort_values("other", kind="stable")
     present = locked_first.groupby(alike)[images].transform("first").reindex(runs.index)
@@ -134,7 +137,7 @@ def _settings(runs: pd.DataFrame, sections: tuple[str, ...]) -> list[str]:
 
 def _join(runs: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     """Return the values of ``columns`` as one text for each run; what was not recorded is a value of its own."""
-    return runs[list(columns)].fillna(UNKNOWN).astype(str).agg("\n".join, axis=1)
+    return runs.reindex(columns=list(columns)).fillna(UNKNOWN).astype(str).agg("\n".join, axis=1)
 
 
 def describe_parts(runs: pd.DataFrame) -> str:
