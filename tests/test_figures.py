@@ -9,6 +9,7 @@ import pytest
 
 from wbc import figures
 from wbc.arrays import Image, image_writer, read_images
+from wbc.intervals import Interval
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]
 PROBABILITIES = np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.1, 0.1, 0.8], [0.2, 0.2, 0.6], [0.9, 0.0, 0.1]])
@@ -47,6 +48,14 @@ FIGURES: dict[str, Callable[[Path], None]] = {
     "confusion_matrix": lambda path: figures.confusion_matrix(path, counts=COUNTS, classes=CLASSES),
     "roc_curves": lambda path: figures.roc_curves(
         path, truth=np.array([0, 0, 2, 2, 2]), probabilities=PROBABILITIES, classes=CLASSES
+    ),
+    "intervals": lambda path: figures.intervals(
+        path,
+        results={"lite": Interval(0.9, 0.85, 0.95), "vgg16\ntrain.mixup=0.2": Interval(0.5, 0.4, 0.65)},
+        faint={"vgg16\ntrain.mixup=0.2"},
+        title="accuracy, 80 images",
+        label="accuracy with 95 % interval",
+        note="bccd, split grouped, seed 1, fold 0",
     ),
     "class_distribution": lambda path: figures.class_distribution(
         path, stages={"labelled": {"NEUTROPHIL": 205, "BASOPHIL": 3}, "after cleaning": {"NEUTROPHIL": 204}}

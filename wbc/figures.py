@@ -131,7 +131,8 @@ def intervals(
     Those named in ``faint`` are hollow and grey. ``title`` and ``label`` (of the x axis) say what is shown, ``note``
     stands below.
     """
-    with _drawn(path, height=1.5 + 0.34 * len(results)) as figure:
+    lines = sum(name.count("\n") for name in results)
+    with _drawn(path, height=1.5 + 0.34 * len(results) + 0.14 * lines) as figure:
         axes = figure.add_subplot()
         for position, (name, interval) in enumerate(results.items()):
             colour = _FAINT if name in faint else _PALETTE[1]
@@ -141,11 +142,9 @@ def intervals(
         first = next(iter(results.values()))
         axes.axvline(first.value, color=_FAINT, linestyle=":", linewidth=1.2, zorder=0)
         axes.set_yticks(range(len(results)), list(results))
-        axes.invert_yaxis()
-        axes.margins(y=0.4 / len(results) + 0.02)
+        axes.set(ylim=(len(results) - 0.5, -0.5), xlabel=label)
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel(label)
         figure.suptitle(title, x=0.005, ha="left")
         figure.supxlabel(note, x=0.005, ha="left", fontsize="small", color=_FAINT)
 
