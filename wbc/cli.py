@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -68,6 +69,96 @@ def models(
 
 
 @app.command()
+def compare(
+    metric: Annotated[str, typer.Option(help="A measure of metrics/evaluation.json.")] = "balanced_accuracy",
+    model: Annotated[list[str] | None, typer.Option(help="Only this model; may be repeated.")] = None,
+    run: Annotated[list[str] | None, typer.Option(help="Only this run or experiment; may be repeated.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="Only runs with this parameter=value; may be repeated.")
+    ] = None,
+    experiments: Annotated[bool, typer.Option(help="Read DVC's experiments in place of MLflow's runs.")] = False,
+    output: Annotated[Path, typer.Option(help="The Markdown file that the table goes into.")] = Path("comparison.md"),
+    figure: Annotated[Path, typer.Option(help="The PNG file with the intervals.")] = Path("comparison.png"),
+) -> None:
+    """Rank the recorded models that were tested on the same images, with intervals and paired tests.
+
+    Runs of other test parts or of leaky splits are not ranked but listed; exit 2 where such are asked for by name.
+    """
+    _be_quiet()
+    from wbc import comparable, experiment, ranking, ranking_report, tracking
+    from wbc.comparison import read_predictions
+
+    read_file = experiment.read_file if experiments else tracking.read_artifact
+    try:
+        runs = experiment.read_experiments() if experiments else tracking.read_runs()
+        if runs.empty:
+            raise ValueError("no run of a model is recorded: `dvc repro`, or `wbc publish`")
+        choice = comparable.choose_runs(
+            comparable.restrict(runs, where or []),
+            locked=tracking.read_locked([comparable.CELLS, comparable.SPLIT]),
+            models=model or [],
+            names=run or [],
+        )
+        ranked = ranking.rank(
+            choice.runs,
+            metric=metric,
+            read=lambda run_id: read_predictions(read_file(run_id, "metrics/predictions.csv")),
+        )
+        ranking_report.write_report(ranked, choice.left_out, output=output, figure=figure)
+    except (OSError, ValueError) as error:
+        raise failure(error) from error
+    header, rows = ranking_report.table_of(ranked)
+    table = Table(*header, box=SIMPLE)
+    table.columns[0].no_wrap = True
+    for row in rows:
+        plain = (cell.replace("`", "").replace("**", "").replace("<br>", "\n").replace(" (", "\n(") for cell in row)
+        table.add_row(*plain)
+    console = Console(highlight=False, width=max(Console().width, 140))
+    console.print(table, *ranking_report.notes_of(ranked, choice.left_out), sep="\n")
+    console.print(f"written to {output} and {figure}", soft_wrap=True)
+
+
+@app.command()
+def recipe(
+    name: Annotated[str | None, typer.Argument(help="Of a recipe; none: list them.")] = None,
+    stand_in: Annotated[
+        bool, typer.Option("--stand-in", help="A small run without the files that are missing.")
+    ] = False,
+    setting: Annotated[list[str] | None, typer.Option("--set", "-S", help="Also set parameter=value.")] = None,
+    table: Annotated[bool, typer.Option("--table", help="Write the table of what MLflow has recorded.")] = False,
+    output: Annotated[Path, typer.Option(help="A Markdown file with the marks of such a table.")] = Path(
+        "docs/recipes.md"
+    ),
+) -> None:
+    """Run a published system under its study's protocol and under an honest one, beside the study's figure."""
+    from wbc import recipes
+
+    try:
+        known = recipes.read_recipes()
+        if table:
+            _write_table(output, files=(), tabulate=partial(recipes.tabulate_recipes, recipes=known))
+        elif name is None:
+            listed = Table("recipe", "study", "claimed", "needs", box=SIMPLE)
+            listed.columns[0].no_wrap = True
+            for each, content in known.items():
+                listed.add_row(each, content.study, recipes.describe_claim(content), content.needs)
+            Console().print(listed)
+        else:
+            chosen = recipes.choose_recipe(name, known, stand_in=stand_in)
+            results = Table("claimed", recipes.describe_claim(chosen), box=SIMPLE, title=f"{name}: {chosen.study}")
+            for protocol in recipes.PROTOCOLS:
+                settings = recipes.settings_of(chosen, protocol, stand_in=stand_in)
+                outcome = recipes.run_recipe(name, protocol, settings=settings, extra=setting or [])
+                measured = recipes.describe(outcome, recipes.metrics_of(chosen, protocol))
+                results.add_row(f"ours, {protocol}", f"{measured}, weights {outcome.weights}")
+            if stand_in:
+                results.caption = "A stand-in: says nothing about the study."
+            Console().print(results)
+    except (OSError, ValueError) as error:
+        raise failure(error) from error
+
+
+@app.command()
 def leakage(
     model: Annotated[str, typer.Option(help="The model of the runs.")] = "compact_cnn",
     output: Annotated[Path, typer.Option(help="A Markdown file with the marks of such a table.")] = Path(
@@ -108,11 +199,10 @@ def data_card(
 
 def _write_table(output: Path, *, files: Sequence[str], tabulate: Callable[["pd.DataFrame"], str]) -> None:
     """Write what ``tabulate`` makes of the recorded runs on ``files`` into the Markdown file ``output``."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    _be_quiet()
     from wbc import tracking
     from wbc.markdown import insert_table
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         runs = tracking.read_runs(files)
         if runs.empty:
@@ -182,3 +272,9 @@ def audit(
     for name, meaning in FLAGS.items():
         table.add_row(name, str(counts["flags"][name]), meaning)
     Console(soft_wrap=True).print(table, f"tables and figures: {output}", sep="\n")
+
+
+def _be_quiet() -> None:
+    """Keep MLflow from reporting the use of itself, and the 60 migrations of a fresh database."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    logging.getLogger("alembic").setLevel(logging.WARNING)

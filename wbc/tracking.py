@@ -41,6 +41,7 @@ MODEL = "models/model.keras"
 CELLS = "data/cells.npy"
 MODELS = "wbc"  # the experiment of trained models, one row each
 MODEL_STAGES = ("train", "evaluate")  # they share one run for each model, the row that people sort
+MOST = 50_000  # runs, as many as MLflow finds in one call
 BATCH = 100  # as many parameters or tags as MLflow takes in one call
 
 
@@ -88,30 +89,54 @@ def publish(name: str | None = None) -> Iterator[tuple[str, str]]:
         for stage in stages if name is None else MODEL_STAGES if name == "evaluate" else [name]:
             running = stage == os.environ.get("DVC_STAGE")
             if running or all(out.exists and not out.changed_checksum() for out in stages[stage].outs):
-                record = _read_record(stages[stage], producers=producers, from_files=running)
+                record = read_record(stages[stage], producers=producers, from_files=running)
                 yield stage, _complete(client, record, folder=Path(repo.root_dir))
             else:
                 yield stage, "left out, its files are not those of dvc.lock: run `dvc repro` or `dvc checkout`"
 
 
-def read_runs(files: Sequence[str]) -> pd.DataFrame:
-    """Return parameters, metrics and tags of the evaluated models that were trained on these ``files`` of dvc.lock.
+def read_runs(files: Sequence[str] = ()) -> pd.DataFrame:
+    """Return parameters, metrics, tags and ``run_id`` of the evaluated models that MLflow has recorded.
 
-    One row for each run, the latest first. Raises MLflow's errors as they come.
+    One row for each run, the latest first; only those that were trained on these ``files`` of dvc.lock.
+    Raises MLflow's errors as they come.
     """
+    conditions = [f"tags.`dep.{path}` = '{md5}'" for path, md5 in read_locked(files).items()]
+    client = connect()
+    experiment = client.get_experiment_by_name(MODELS)
+    query = " and ".join([*conditions, "tags.`published.evaluate` != ''"])
+    found = (
+        client.search_runs([experiment.experiment_id], query, max_results=MOST, order_by=["start_time DESC"])
+        if experiment
+        else []
+    )
+    return pd.DataFrame(
+        [{**run.data.params, **run.data.metrics, **run.data.tags, "run_id": run.info.run_id} for run in found]
+    )
+
+
+def read_artifact(run_id: str, path: str) -> str:
+    """Return the text of the artifact ``path`` of a run. Raises MLflow's errors and OSError as they come."""
+    connect()
+    return mlflow.artifacts.load_text(f"runs:/{run_id}/{path}")
+
+
+def read_locked(files: Sequence[str]) -> dict[str, str]:
+    """Return the MD5 that dvc.lock has for each of ``files``, which are dependencies of ``train``."""
     with Repo() as repo:
         [train] = (stage for stage in repo.index.stages if stage.addressing == "train")
         locked = {item.def_path: item.hash_info.value for item in train.deps}
-    client = connect()
-    experiment = client.get_experiment_by_name(MODELS)
-    conditions = [f"tags.`dep.{path}` = '{locked[path]}'" for path in files]
-    query = " and ".join([*conditions, "tags.`published.evaluate` != ''"])
-    found = client.search_runs([experiment.experiment_id], query, order_by=["start_time DESC"]) if experiment else []
-    return pd.DataFrame([{**run.data.params, **run.data.metrics, **run.data.tags} for run in found])
+    return {path: locked[path] for path in files}
 
 
-def _read_record(stage: PipelineStage, *, producers: Mapping[str, Output], from_files: bool) -> Record:
-    """Read a stage's hashes and parameters from the working directory or from dvc.lock; ``producers``: outs by path.
+def name_params(record: Record) -> dict[str, str]:
+    """Return the parameters of ``record`` as MLflow shows them: those of any model's block begin with ``model.``."""
+    block = f"models.{record.params.get('model')}."  # named alike for all models, so that they share columns
+    return {key.replace(block, "model."): _text(value) for key, value in record.params.items()}
+
+
+def read_record(stage: PipelineStage, *, producers: Mapping[str, Output], from_files: bool = False) -> Record:
+    """Return a stage's hashes and parameters from the working directory or from dvc.lock; ``producers``: outs by path.
 
     The stages that made the inputs add their parameters, unless they have made something else since.
     """
@@ -123,7 +148,7 @@ def _read_record(stage: PipelineStage, *, producers: Mapping[str, Output], from_
     inputs = {path: md5 for path, md5 in files.items() if path in producers}
     params: dict[str, Any] = {}
     for maker in {producers[path].stage for path, md5 in inputs.items() if producers[path].hash_info.value == md5}:
-        params |= _read_record(maker, producers=producers, from_files=False).params
+        params |= read_record(maker, producers=producers, from_files=False).params
     for item in stage.deps:
         if isinstance(item, ParamsDependency):
             params |= flatten(value(item))
@@ -135,6 +160,7 @@ def connect() -> MlflowClient:
     """Return a client that gives up within seconds where MLflow by itself would try for minutes."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # s
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     mlflow.set_tracking_uri(tracking_uri())
     with one_at_a_time():
         if urlsplit(tracking_uri()).scheme.partition("+")[0] in DATABASE_ENGINES:
@@ -166,13 +192,11 @@ def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
         numbers |= best
     now = round(1000 * time.time())  # a later value is the one that MLflow shows
     metrics = [Metric(key, value, now, 0) for key, value in numbers.items() if run.data.metrics.get(key) != value]
-    block = f"models.{record.params.get('model')}."  # named alike for all models, so that they share columns
-    params = {key.replace(block, "model."): value for key, value in record.params.items()}
     tags = {f"out.{path}": md5 for path, md5 in record.outs.items()}
     tags |= {f"dep.{path}": md5 for path, md5 in record.dependencies.items()} | texts
     entities: dict[str, list[Any]] = {
         "metrics": history + metrics,
-        "params": [Param(key, _text(value)) for key, value in params.items() if key not in run.data.params],
+        "params": [Param(key, value) for key, value in name_params(record).items() if key not in run.data.params],
         "tags": [RunTag(_valid(key), value) for key, value in tags.items()],
     }
     for kind, items in entities.items():
