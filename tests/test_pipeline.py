@@ -137,7 +137,7 @@ def test_another_clone_gets_the_same_lock(finished: Path, tmp_path: Path) -> Non
 def test_editing_the_figures_reruns_only_the_evaluation(project: Path) -> None:
     with (project / "wbc/figures.py").open("a") as file:
         file.write("\n# edited\n")
-    assert executed(run(project, "dvc", "repro")) == ["evaluate", "explain"]
+    assert executed(run(project, "dvc", "repro")) == ["evaluate"]
 
 
 def test_editing_another_models_block_reruns_only_the_check(project: Path) -> None:

@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 
 from wbc.arrays import Image
 from wbc.explain import Explanation
-from wbc.figures import _FAINT, _INK, _WIDTH, _colours, _drawn
+from wbc.figure_style import FAINT, INK, WIDTH, class_colours, drawn
 
 _EACH = 2  # right and wrong examples of a class
 _HEADING, _CAPTION = 0.75, 0.28  # inches above the rows, above each row
@@ -26,8 +26,8 @@ def evidence_maps(path: Path, *, examples: pd.DataFrame, images: Image, explanat
     A row holds up to two right and two wrong examples of one true class.
     """
     names = sorted(examples["truth"].unique())
-    row = _WIDTH / (4 * _EACH) * images.shape[1] / images.shape[2] + _CAPTION
-    with _drawn(path, height=_HEADING + len(names) * row) as figure:
+    row = WIDTH / (4 * _EACH) * images.shape[1] / images.shape[2] + _CAPTION
+    with drawn(path, height=_HEADING + len(names) * row) as figure:
         title = f"{explanation.method}: what in the image speaks for the prediction, most where it is yellow"
         figure.suptitle(title, x=0.005, ha="left")
         halves = figure.subfigures(1, 2, squeeze=False)
@@ -62,7 +62,7 @@ def _draw_half(
             caption = plain.text(0, 1.04, text, transform=plain.transAxes, fontsize=6.5, va="bottom")
             caption.set_in_layout(False)  # it may reach over the map beside it
         if not len(members):
-            line[0].text(0, 0.5, "none", transform=line[0].transAxes, color=_FAINT, fontsize=8)
+            line[0].text(0, 0.5, "none", transform=line[0].transAxes, color=FAINT, fontsize=8)
 
 
 def _overlay(image: Image, values: NDArray[np.floating]) -> Image:
@@ -88,10 +88,10 @@ def embedding_map(
     in its colour; training images lie faint below them.
     """
     components = PCA(2, svd_solver="full").fit(training)
-    colours = _colours(sorted({*training_labels, *truth, *prediction}))
+    colours = class_colours(sorted({*training_labels, *truth, *prediction}))
     below, above = components.transform(training), components.transform(test)
     wrong = np.asarray(truth) != np.asarray(prediction)
-    with _drawn(path, height=5.6) as figure:
+    with drawn(path, height=5.6) as figure:
         axes = figure.add_subplot()
         dots, rings = [colours[name] for name in truth], [colours[name] for name in np.asarray(prediction)[wrong]]
         faint = [colours[name] for name in training_labels]
@@ -102,8 +102,8 @@ def embedding_map(
         axes.set(xlabel=f"first component: {first:.0%} of the variance", ylabel=f"second component: {second:.0%}")
         axes.set_title(f"What the last layer sees of {len(truth)} test images, {wrong.sum()} of them called wrong")
         marks = [_mark(name, color=colours[name]) for name in sorted(colours)]
-        marks.append(_mark("called wrong, in the\ncolour of the call", color="none", size=11, edge=_INK))
-        marks.append(_mark("training part", color=_FAINT, size=4))
+        marks.append(_mark("called wrong, in the\ncolour of the call", color="none", size=11, edge=INK))
+        marks.append(_mark("training part", color=FAINT, size=4))
         figure.legend(handles=marks, loc="outside right center", alignment="left")
 
 

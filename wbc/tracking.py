@@ -189,7 +189,7 @@ def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
     inputs = {path: md5 for path, md5 in record.inputs.items() if path != MODEL}
     client.log_inputs(run_id, [_dataset(folder / path, name=path, md5=md5) for path, md5 in inputs.items()])
     for path in record.outs:
-        if path.startswith("metrics/") and path.endswith((".json", ".csv")):
+        if path.startswith("metrics/") and path.endswith((".json", ".csv", ".md")):
             client.log_artifact(run_id, str(folder / path), "metrics")
     for figure in sorted((folder / "metrics" / "figures" / record.stage).glob("*.png")):
         client.log_artifact(run_id, str(figure), "figures")
