@@ -22,7 +22,8 @@ from ruamel.yaml import YAML
 from wbc.sources.smears import draw_smear
 
 ROOT = Path(__file__).parents[1]
-STAGES = ["check", "download", "clean", "suspects", "split", "augment", "weights", "train", "evaluate", "external"]
+DATA_STAGES = ["download", "clean", "suspects", "split", "augment"]
+STAGES = ["check", *DATA_STAGES, "weights", "train", "evaluate", "explain", "external"]
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "WBC_"))},
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -171,7 +172,7 @@ def test_editing_another_models_block_reruns_only_the_check(project: Path) -> No
 def test_another_model_reruns_weights_training_and_evaluation(project: Path) -> None:
     short = ["-S", "models.efficientnet_lite0.input=[32,32]", "-S", "models.efficientnet_lite0.epochs=2"]
     output = run(project, "dvc", "exp", "run", "-S", "model=efficientnet_lite0", *short)
-    assert executed(output) == ["check", "weights", "train", "evaluate", "external"]
+    assert executed(output) == ["check", "weights", "train", "evaluate", "explain", "external"]
 
 
 def test_a_model_whose_weights_cannot_be_had_completes_and_is_labelled_honestly(project: Path, tmp_path: Path) -> None:

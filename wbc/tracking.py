@@ -40,7 +40,7 @@ from wbc.store import tracking_uri
 MODEL = "models/model.keras"
 CELLS = "data/cells.npy"
 MODELS = "wbc"  # the experiment of trained models, one row each
-MODEL_STAGES = ("train", "evaluate")  # they share one run for each model, the row that people sort
+MODEL_STAGES = ("train", "evaluate", "explain")  # they share one run for each model, the row that people sort
 MOST = 50_000  # runs, as many as MLflow finds in one call
 BATCH = 100  # as many parameters or tags as MLflow takes in one call
 
@@ -76,8 +76,8 @@ def publish(name: str | None = None) -> Iterator[tuple[str, str]]:
     """Complete the run of the stage ``name``, or of every stage, in MLflow; yield each stage and what became of it.
 
     The stage whose command is running (DVC_STAGE) is read from its files, because dvc.lock is written after the
-    command. Others are read from dvc.lock and left out when their files differ from it. ``evaluate`` completes the
-    run of ``train`` first. Raises UnknownStageError, and MLflow's errors as they come.
+    command. Others are read from dvc.lock and left out when their files differ from it. Of MODEL_STAGES those before
+    ``name`` come first. Raises UnknownStageError, and MLflow's errors as they come.
     """
     with Repo() as repo:
         stages = {stage.name: stage for stage in repo.index.stages if isinstance(stage, PipelineStage)}
@@ -86,13 +86,18 @@ def publish(name: str | None = None) -> Iterator[tuple[str, str]]:
             raise UnknownStageError(f"no stage {name!r} to publish: there are {', '.join(stages)}")
         producers = {out.def_path: out for stage in stages.values() for out in stage.outs}
         client = connect()
-        for stage in stages if name is None else MODEL_STAGES if name == "evaluate" else [name]:
+        for stage in stages if name is None else _up_to(name):
             running = stage == os.environ.get("DVC_STAGE")
             if running or all(out.exists and not out.changed_checksum() for out in stages[stage].outs):
                 record = read_record(stages[stage], producers=producers, from_files=running)
                 yield stage, _complete(client, record, folder=Path(repo.root_dir))
             else:
                 yield stage, "left out, its files are not those of dvc.lock: run `dvc repro` or `dvc checkout`"
+
+
+def _up_to(name: str) -> Sequence[str]:
+    """Return the stages whose files the run of the stage ``name`` shows by then, in their order."""
+    return MODEL_STAGES[: MODEL_STAGES.index(name) + 1] if name in MODEL_STAGES else [name]
 
 
 def read_runs(files: Sequence[str] = ()) -> pd.DataFrame:
@@ -220,12 +225,12 @@ def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
 
 
 def _find_or_create(client: MlflowClient, record: Record, *, start: int) -> Run | None:
-    """Return the run of ``record``, begun at ``start`` (ms) if new; None for an evaluation of a model without a run."""
+    """Return the run of ``record``, begun at ``start`` (ms) if new; None for what follows on a model without a run."""
     key, value = record.identity
     with one_at_a_time():
         experiment = _find_or_create_experiment(client, MODELS if record.stage in MODEL_STAGES else "wbc-data")
         found = client.search_runs([experiment], f"tags.`{key}` = '{value}'", max_results=1)
-        if found or record.stage == "evaluate":
+        if found or record.stage in MODEL_STAGES[1:]:
             return found[0] if found else None
         git = subprocess.run(["git", "rev-parse", "--quiet", "--verify", "HEAD"], capture_output=True, text=True)
         tags = {key: value, "stage": record.stage, "git_commit": git.stdout.strip()}
