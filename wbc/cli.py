@@ -238,7 +238,8 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
     overall = ", ".join(describe(evaluation, metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1"))
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{experiment}: {evaluation['images']} test images, {overall}", table, sep="\n")
-    console.print(f"in brackets 95 % intervals; more in {folder / 'evaluation.md'}")
+    if (page := folder / "evaluation.md").exists():
+        console.print(f"in brackets 95 % intervals; more in {page}")
     console.print(f"confusion matrix and other figures: {folder / 'figures' / 'evaluate'}")
     console.print("compare experiments: .venv/bin/dvc exp show        compare runs in MLflow: make ui")
 

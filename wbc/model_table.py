@@ -1,5 +1,7 @@
 """The table of docs/models.md: every model that was trained and tested on the same images, as MLflow recorded it."""
 
+import math
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,5 +40,6 @@ def name_weights(run: Mapping[str, Any]) -> str:
 
 
 def _cells(run: pd.Series) -> list[str]:
-    known = {str(name): value for name, value in run.items()}
-    return [template.format_map(known | {"weights": name_weights(known)}) for template in COLUMNS.values()]
+    known = defaultdict(lambda: math.nan, {str(name): value for name, value in run.items()})
+    known["weights"] = name_weights(known)
+    return [template.format_map(known) for template in COLUMNS.values()]
