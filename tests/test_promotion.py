@@ -1,4 +1,4 @@
-"""Promotion in a project of its own: real models, a real SQLite store."""
+"""Promotion, and what `wbc promote` prints, in a project of its own: real models, a real SQLite store."""
 
 import json
 import os
@@ -10,9 +10,12 @@ from typing import Any
 import mlflow
 import numpy as np
 import pytest
+from click.testing import Result
 from mlflow import MlflowClient
+from typer.testing import CliRunner
 
 from wbc import tracking
+from wbc.cli import app
 from wbc.files import write_csv, write_json
 from wbc.params.base import validate
 from wbc.params.gate import GateParams
@@ -108,6 +111,10 @@ def aliases(project: Path) -> dict[str, int]:
     """Return the version that bears each alias."""
     registered = MlflowClient(f"sqlite:///{project}/mlflow.db").get_registered_model("wbc")
     return {name: int(version) for name, version in registered.aliases.items()}
+
+
+def command(*options: str) -> Result:
+    return CliRunner().invoke(app, ["promote", *options])
 
 
 def outcomes(checks: Any) -> dict[str, str]:
@@ -305,3 +312,85 @@ def test_the_results_of_the_champion_are_those_of_its_run(
     assert champion is not None
     assert champion.name == "version 1 of wbc"
     assert (champion.results / "predictions.csv").read_bytes() == expected
+
+
+def test_the_command_says_what_changed_hands_and_why(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    train(project, seed=1, right=85)
+    first = command()
+    train(project, seed=2, right=90)
+    second = command()
+
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert first.stdout.startswith("version 1 of wbc registered: challenger\n")
+    assert (
+        "champion of wbc is now version 1, there was none: the gate is open: 3 checks passed, 2 skipped\n"
+        in first.stdout
+    )
+    assert second.stdout.startswith("version 2 of wbc registered: challenger\n")
+    assert "champion: difference of accuracy to version 1 of wbc, paired on 100 images\n" in second.stdout
+    assert (
+        "champion of wbc is now version 2, was version 1: the gate is open: 4 checks passed, 1 skipped\n"
+        in second.stdout
+    )
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in second.stdout.splitlines()]
+    assert ["test_accuracy", "0.85", "0.9"] in cells
+
+
+def test_the_command_says_why_a_model_stays_challenger(project: Path) -> None:
+    train(project, seed=1, right=90)
+    command()
+    train(project, seed=2, right=100, strategy="leaky")
+
+    result = command()
+
+    assert result.exit_code == 1
+    assert "split: the split is leaky: the model was trained on views of test images" in result.stdout
+    assert result.stdout.endswith("version 2 stays challenger, version 1 stays champion\n")
+    assert aliases(project) == {"challenger": 2, "champion": 1}
+
+
+def test_the_command_promotes_the_same_model_once(project: Path) -> None:
+    train(project, seed=1, right=90)
+    command()
+
+    result = command()
+
+    assert result.exit_code == 0
+    assert result.stdout == "version 1 of wbc is this model and champion already: nothing to do\n"
+
+
+def test_the_command_rolls_back(project: Path) -> None:
+    for seed in (1, 2):
+        train(project, seed=seed, right=90)
+        command()
+
+    back, none = command("--rollback"), command("--rollback")
+
+    assert (back.exit_code, none.exit_code) == (0, 2)
+    assert back.stdout.startswith("champion of wbc is now version 1, was version 2: rolled back\n")
+    assert none.stderr == "version 1 of wbc is the first champion: there is none to go back to\n"
+    assert aliases(project) == {"challenger": 2, "champion": 1}
+
+
+def test_the_gate_compares_with_the_champion_of_the_registry(project: Path) -> None:
+    train(project, seed=1, right=90)
+    command()
+    train(project, seed=2, right=80)
+
+    result = CliRunner().invoke(app, ["gate"])
+
+    assert result.exit_code == 1
+    assert "champion: difference of accuracy to version 1 of wbc, paired on 100 images: it is below" in result.stdout
+
+
+def test_a_store_that_cannot_be_reached_is_one_line_without_a_traceback(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////dev/null/mlflow.db")
+
+    result = command()
+
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("MLflow unreachable or unwilling (OperationalError")

@@ -279,6 +279,7 @@ def test_the_model_is_logged_with_its_signature(reproduced: Path) -> None:
     model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
 
     assert str(model.metadata.signature.inputs) == "[Tensor('uint8', (-1, 4, 4, 3))]"
+    np.testing.assert_array_equal(model.input_example, np.zeros((1, 4, 4, 3), np.uint8))  # there are no cells here
     assert np.asarray(model.predict(np.zeros((3, 4, 4, 3), np.uint8))).shape == (3, 2)
 
 

@@ -26,7 +26,7 @@ def gate(
     """Judge the results on the test part by the rules of `gate` in params.yaml; exit 1 when one of them is broken.
 
     The model is compared with the champion that `wbc promote` registered, or with --against REVISION, by a paired
-    bootstrap on the same test images. Thresholds and metrics of a class that are absent count as missed.
+    bootstrap on the same test images. A metric that is absent counts as missed.
     """
     from wbc.gate import is_open, judge
     from wbc.gate_report import print_checks, render_checks

@@ -29,8 +29,6 @@ def promote(
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from mlflow.exceptions import MlflowException
-
     from wbc import promotion
     from wbc.gate import is_open
     from wbc.params.base import read_section
@@ -44,8 +42,11 @@ def promote(
             _print_handover(before, after, why="rolled back")
             return
         result = promotion.promote(Path(), gate=read_section(GateParams, "gate"))
-    except (OSError, ValueError, MlflowException) as error:
+    except ValueError as error:
         raise failure(error) from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise failure(OSError(f"MLflow unreachable or unwilling ({reason}): nothing is promoted")) from error
     _print_promotion(result)
     raise typer.Exit(0 if is_open(result.checks) else 1)
 
