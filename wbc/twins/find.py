@@ -21,7 +21,7 @@ from wbc.twins.keypoints import SIDE, build_index, open_index
 from wbc.twins.ranking import Ranking, rank
 from wbc.twins.verification import Evidence, verify
 
-_ROUNDS = (2, 4, 8, 16)  # how many photographs are compared with each; a later round looks beyond the groups so far
+_ROUNDS = (1, 2, 4, 8, 16)  # how many photographs are compared with each; a later round looks beyond the groups so far
 _SMALL_GROUP = 6  # photographs up to which every ranked pair of a group is compared
 _SAME_CELL = 0.1  # of the longer side, between the nucleus mapped and the nucleus found
 _COPY = 0.01  # of the longer side, how far the corners of a plain copy move
