@@ -82,6 +82,11 @@ def test_the_locked_part_goes_before_the_number_of_runs() -> None:
     assert names(choose_runs(runs, locked={}).runs) == ["a-11", "b-11"]
 
 
+def test_one_model_of_many_folds_is_no_ranking_where_there_are_two_of_one() -> None:
+    runs = pd.DataFrame([*(run("a", fold=fold) for fold in range(5)), run("b")])
+    assert names(choose_runs(runs, locked=LOCKED).runs) == ["a-10", "b-10"]
+
+
 def test_a_model_of_one_fold_stands_back_behind_models_of_all_folds() -> None:
     runs = pd.DataFrame([run(model, fold=fold) for model in ("a", "b") for fold in (0, 1)] + [run("c")])
 

@@ -143,11 +143,11 @@ def test_models_on_the_same_folds_are_ranked_and_others_named_with_the_reason(pr
     assert "p, McNemar" not in header
     text = (tmp_path / "comparison.md").read_text()
     assert "2 test parts (toy, split grouped, seed 1, folds 0, 1), 80 images of one seed." in text
-    assert "Left out: leaker (2 runs), its split is leaky, it was trained on views of test images." in text
-    assert "Left out: single (single-0), its configuration was tested on toy, split grouped, seed 1, fold 0." in text
+    assert "Left out, its split is leaky, it was trained on views of test images: leaker (2 runs)." in text
+    assert "Left out, its configuration was tested on toy, split grouped, seed 1, fold 0: single (single-0)." in text
     assert "](figures/comparison.png)" in text
     assert cv2.imread(str(tmp_path / "figures" / "comparison.png")).shape[1] == 800
-    for words in ("good", "random, no", "0.738", "Left out: leaker"):
+    for words in ("good", "random, no", "0.738", "leaker (2 runs)"):
         assert words in result.output
 
 
@@ -173,7 +173,7 @@ def test_named_models_are_compared_on_what_they_have_in_common(project: Path, tm
     assert [single[0], good[0]] == ["`single`", "`good`"]
     assert dict(zip(header, good, strict=True))["p, McNemar"] == "0.500"
     text = (tmp_path / "comparison.md").read_text()
-    assert "Left out: good (good-1), its configuration was tested on toy, split grouped, seed 1, folds 0, 1." in text
+    assert "Left out, its configuration was tested on toy, split grouped, seed 1, folds 0, 1: good (good-1)." in text
 
 
 def test_the_text_round_the_table_stays(project: Path, tmp_path: Path) -> None:

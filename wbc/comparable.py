@@ -50,7 +50,7 @@ def choose_runs(
     the weights in fact used. Left out are runs of a leaky split, runs on other images than those of ``locked`` (the MD5
     of CELLS and SPLIT in dvc.lock), or than those of the latest run, by the same source and cleaning, and all but the
     latest run of one configuration on one split. Of the rest those are ranked together that were tested on the same
-    test parts: first those with the locked one, then where most runs are, then the most parts.
+    test parts: first those with the locked one, then where there are several, then most runs, then most parts.
     Raises UnlikeRunsError where ``models`` or ``names`` (of runs or experiments) are given and one of them would not be
     ranked, and where nothing is left.
     """
@@ -103,9 +103,9 @@ def _choose_parts(fit: pd.DataFrame, *, locked: Mapping[str, str], models: Seque
     present = set(fit.loc[fit[f"dep.{SPLIT}"] == locked.get(SPLIT), "part"])
     owned = fit.groupby("configuration", sort=False).agg({"part": frozenset, "model": "first"})
 
-    def merit(parts: frozenset[str]) -> tuple[bool, int, int]:
+    def merit(parts: frozenset[str]) -> tuple[bool, bool, int, int]:
         members = sum(parts <= own for own in owned["part"])
-        return bool(parts & present), members * len(parts), len(parts)
+        return bool(parts & present), members > 1, members * len(parts), len(parts)
 
     common = [
         parts

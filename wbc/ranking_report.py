@@ -59,10 +59,9 @@ def notes_of(ranking: Ranking, left_out: pd.DataFrame) -> list[str]:
         )
     if any(row.mcnemar is not None for row in ranking.rows):
         notes.append("McNemar: exact test that both are right equally often, images taken for independent.")
-    for (model, reason), members in left_out.groupby(["model", "reason"], sort=False):
-        runs = members["mlflow.runName"].tolist()
-        named = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
-        notes.append(f"Left out: {model} ({named}), {reason}.")
+    for reason, members in left_out.groupby("reason", sort=False):
+        models = [f"{name} ({_count(own['mlflow.runName'])})" for name, own in members.groupby("model", sort=False)]
+        notes.append(f"Left out, {reason}: {', '.join(models)}.")
     return notes
 
 
@@ -93,6 +92,10 @@ def _draw(ranking: Ranking, *, path: Path) -> None:
         label=f"{metric} with 95 % interval ({ranking.interval})",
         note=ranking.parts + (". Grey: random weights in place of ImageNet's" if random else ""),
     )
+
+
+def _count(names: pd.Series) -> str:
+    return names.iloc[0] if len(names) == 1 else f"{len(names)} runs"
 
 
 def _describe(settings: dict[str, str]) -> list[str]:
