@@ -140,6 +140,16 @@ def test_nothing_to_do() -> None:
     assert plan_smote(images, labels, targets={"MONOCYTE": 6, "NEUTROPHIL": 30}, neighbours=9, seed=0) == []
 
 
+@pytest.mark.parametrize(("variant", "space"), [("borderline_smote", "pixels"), ("svm_smote", "pca")])
+def test_a_borderline_needs_eleven_images(variant: str, space: str) -> None:
+    images, labels = np.zeros((10, 8, 6, 3), np.uint8), np.repeat(["A", "B"], [7, 3])
+    with pytest.raises(
+        ValueError, match=rf"^{variant} looks at 10 neighbours .* needs 11 images, but there are 10\.\nSet"
+    ):
+        plan_smote(images, labels, targets={"B": 7}, neighbours=1, seed=0, variant=variant, space=space)
+    assert plan_smote(images, labels, targets={"B": 3}, neighbours=1, seed=0, variant=variant, space=space) == []
+
+
 class Untouchable(np.ndarray):
     """Images that nobody may look at."""
 
