@@ -20,13 +20,12 @@ def ranked(folder: Path, images: list[np.ndarray]) -> Ranking:
 def test_the_partner_comes_first_and_tells_whether_it_is_mirrored(tmp_path: Path, step: int, mirrored: bool) -> None:
     images = [draw_smear(seed=5, number=n, classes=["NEUTROPHIL"], width=320, height=240)[0] for n in range(8)]
     again = draw_smear(seed=5, number=3, classes=["NEUTROPHIL"], width=320, height=240, take=1)[0]
-    ranking = ranked(tmp_path, [*images, again[:, ::step], np.full((60, 80, 3), 200, np.uint8)])
+    ranking = ranked(tmp_path, [*images, again[:, ::step]])
     best = {first: row for row, first in reversed(list(enumerate(ranking.first.tolist())))}
     assert ranking.second[best[3]] == 8
     assert ranking.second[best[8]] == 3
     assert bool(ranking.mirrored[best[3]]) is bool(ranking.mirrored[best[8]]) is mirrored
     assert (ranking.first != ranking.second).all()
-    assert 9 not in ranking.first
     assert len(set(zip(ranking.first.tolist(), ranking.second.tolist(), strict=True))) == len(ranking.first)
 
 
