@@ -62,6 +62,7 @@ def test_scores_mistakes_digests_and_parameters_are_on_it(recorded: Path) -> Non
     assert "accuracy 0.800 (" in text
     assert "class test images sensitivity specificity PPV F1 AUROC A 3 0.67 (" in text
     assert "models.efficientnet_lite0.learning_rate 0.0002" in text
+    assert "train.class_weights false" in text  # as params.yaml writes it
     assert "models.vgg16" not in text
 
 

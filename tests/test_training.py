@@ -30,9 +30,11 @@ TRAIN = TrainParams(
     label_smoothing=0.1,
     class_weights=False,
     mixup=0.0,
+    averaging=0.0,
     accumulate=1,
     flips=True,
     mixed_precision=False,
+    temperature=False,
     tensorboard=False,
 )
 
@@ -80,16 +82,17 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("epochs_before", [1, 3])
+@pytest.mark.parametrize(("epochs_before", "averaging"), [(1, 0.0), (3, 0.0), (2, 0.9)])
 def test_a_killed_training_ends_with_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs_before: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs_before: int, averaging: float
 ) -> None:
-    whole = run(tmp_path / "whole.npz")
+    params = TRAIN.model_copy(update={"averaging": averaging})
+    whole = run(tmp_path / "whole.npz", params=params)
     with monkeypatch.context() as patch:
         patch.setattr("wbc.training._report", killed_after(epochs_before))
         with pytest.raises(KilledError):
-            run(tmp_path / "killed.npz")
-    resumed = run(tmp_path / "killed.npz")
+            run(tmp_path / "killed.npz", params=params)
+    resumed = run(tmp_path / "killed.npz", params=params)
     assert resumed.resumed_epochs == epochs_before
     pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
     for left, right in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
@@ -149,6 +152,20 @@ def test_accumulated_batches_step_like_one_large_batch(tmp_path: Path) -> None:
     parts = run(tmp_path / "parts.npz", model=small, params=params.model_copy(update={"accumulate": 2}))
     for left, right in zip(whole.model.get_weights(), parts.model.get_weights(), strict=True):
         np.testing.assert_allclose(left, right, atol=1e-6)
+
+
+def test_the_running_mean_of_the_weights_is_kept_and_does_not_disturb_the_training(tmp_path: Path) -> None:
+    # Two steps without dropout: the mean starts from the weights after the first, and is 0.75 of them and 0.25 of the
+    # weights after the second, which are those that the same training without a mean ends with.
+    plain = MODEL.model_copy(update={"dropout": 0.0, "epochs": 1, "batch_size": 10})
+    params = TRAIN.model_copy(update={"flips": False, "warm_up": 0})
+    after_two = run(tmp_path / "two.npz", model=plain, params=params).model.get_weights()
+    averaged = run(tmp_path / "mean.npz", model=plain, params=params.model_copy(update={"averaging": 0.75}))
+    faster = run(tmp_path / "faster.npz", model=plain, params=params.model_copy(update={"averaging": 0.5}))
+    for mean, other, last in zip(averaged.model.get_weights(), faster.model.get_weights(), after_two, strict=True):
+        np.testing.assert_allclose(last - mean, 1.5 * (last - other), atol=1e-6)
+    assert averaged.history["loss"].tolist() == faster.history["loss"].tolist()
+    assert averaged.history["val_loss"].tolist() != faster.history["val_loss"].tolist()
 
 
 def test_focal_loss_makes_little_of_what_is_learnt(tmp_path: Path) -> None:

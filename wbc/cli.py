@@ -202,6 +202,7 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
 
     from wbc.experiment import export_results
     from wbc.gate import read_metrics
+    from wbc.scores import describe, format_measure
 
     folder = Path("experiments") / experiment
     try:
@@ -211,11 +212,15 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
         raise _failure(error) from error
     table = Table("class", "sensitivity", "specificity", "precision", "F1", "images")
     for name, scores in evaluation["per_class"].items():
-        values = [scores[metric] for metric in ("sensitivity", "specificity", "precision", "f1")]
-        table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in values), str(scores["support"]))
-    overall = ", ".join(f"{name} {evaluation[name]:.3f}" for name in ("accuracy", "balanced_accuracy", "macro_f1"))
+        values = [
+            format_measure(scores, metric, digits=2) for metric in ("sensitivity", "specificity", "precision", "f1")
+        ]
+        table.add_row(name, *values, str(scores["support"]))
+    overall = ", ".join(describe(evaluation, metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1"))
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{experiment}: {evaluation['images']} test images, {overall}", table, sep="\n")
+    if (page := folder / "evaluation.md").exists():
+        console.print(f"in brackets 95 % intervals; more in {page}")
     console.print(f"confusion matrix and other figures: {folder / 'figures' / 'evaluate'}")
     console.print("compare experiments: .venv/bin/dvc exp show        compare runs in MLflow: make ui")
 

@@ -1,5 +1,8 @@
 """The table of docs/models.md: every model that was trained and tested on the same images, as MLflow recorded it."""
 
+import math
+from collections import defaultdict
+
 import pandas as pd
 
 from wbc.fallback import fell_back
@@ -30,6 +33,6 @@ def tabulate_models(runs: pd.DataFrame) -> str:
 
 
 def _cells(run: pd.Series) -> list[str]:
-    known = {str(name): value for name, value in run.items()}
+    known = defaultdict(lambda: math.nan, {str(name): value for name, value in run.items()})
     known["weights"] = "**random**, no ImageNet" if fell_back(known) else known["weights_used"]
     return [template.format_map(known) for template in COLUMNS.values()]

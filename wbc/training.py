@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -194,11 +195,13 @@ def _run_phase(
             class_weights=weights,
             seed=seed,
         )
-        checked = _validate(phase.learner, phase.validation, batch_size=batch_size)
+        with _averaged_weights(phase.learner):
+            checked = _validate(phase.learner, phase.validation, batch_size=batch_size)
+            weights_seen = phase.learner.get_weights()
         row = [epoch + 1, fitted["loss"], fitted["accuracy"], checked["loss"], checked["accuracy"], rate]
         history = pd.concat([history, pd.DataFrame([row], columns=HISTORY)], ignore_index=True)
         if best_epoch(history) == epoch + 1:
-            best = phase.learner.get_weights()
+            best = weights_seen
         save_checkpoint(phase.checkpoint, _state(phase.learner, history=history, best=best))
         _report(row, epochs=last)
         with board.as_default(step=epoch + 1):
@@ -253,13 +256,25 @@ def _compile(model: keras.Model, *, optimizer: str, params: TrainParams) -> None
     else:
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=params.label_smoothing)
     accumulate = params.accumulate if params.accumulate > 1 else None
+    average = {"use_ema": True, "ema_momentum": params.averaging} if params.averaging else {}
     model.compile(
-        optimizer=_OPTIMIZERS[optimizer](gradient_accumulation_steps=accumulate),  # the rate is set in each epoch
+        optimizer=_OPTIMIZERS[optimizer](
+            gradient_accumulation_steps=accumulate, **average
+        ),  # the rate is set in each epoch
         loss=loss,
         metrics=["accuracy"],
         jit_compile=False,  # compiling takes longer than it saves on a processor
     )
     model.optimizer.build(model.trainable_variables)
+
+
+@contextmanager
+def _averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Lend ``model`` the running mean of its weights (Polyak & Juditsky 1992), if its optimizer keeps one."""
+    weights = model.get_weights()
+    model.optimizer.finalize_variable_values(model.trainable_variables)  # does nothing without a mean
+    yield
+    model.set_weights(weights)
 
 
 def _class_weights(labels: NDArray[np.integer], *, classes: int) -> dict[int, float]:

@@ -19,9 +19,11 @@ class TrainParams(Section):
     label_smoothing: float = Field(ge=0, lt=1)
     class_weights: bool
     mixup: FiniteFloat = Field(ge=0)  # both parameters of the beta distribution; 0 is none
+    averaging: float = Field(ge=0, lt=1)  # share of the running mean of the weights that a step keeps; 0: no mean
     accumulate: PositiveInt  # batches
     flips: bool
     mixed_precision: bool
+    temperature: bool  # fitted on the validation part after training
     tensorboard: bool
 
     @model_validator(mode="after")
