@@ -140,7 +140,7 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         cv2.imwrite(str(metrics / "figures" / f"{figure}.png"), noise)
     (tmp_path / "params.yaml").write_text((Path(__file__).parents[1] / "params.yaml").read_text())
     (tmp_path / "dvc.lock").write_text(
-        "stages: {train: {outs: [{path: models/model.keras, md5: abcdef}]}, check: {cmd: nothing}}"
+        "{schema: '2.0', stages: {train: {cmd: x, outs: [{path: models/model.keras, md5: abcdef}]}, check: {cmd: x}}}"
     )
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from keras import layers
 
+from wbc.calibration import scale_by_temperature
 from wbc.explain import choose_examples, explain, find_convolution, last_features
 from wbc.models.registry import build_model
 from wbc.params.models import BackboneParams, CompactCnnParams
@@ -91,6 +92,16 @@ def test_the_map_lies_where_the_model_looks(build: Callable[[], keras.Model], me
     assert explanation.maps.min() >= 0
     assert explanation.maps.max() == 1
     assert explanation.maps[0][LEFT].sum() > 0.8 * explanation.maps[0].sum()
+
+
+def test_a_temperature_changes_no_map() -> None:
+    model, pictures = flat(), images(2)
+    plain, scaled = (
+        explain(chosen, pictures, classes=np.array([0, 0])) for chosen in (model, scale_by_temperature(model, 2.5))
+    )
+    assert scaled.method == "Grad-CAM"
+    assert scaled.maps.max() == 1
+    assert np.allclose(plain.maps, scaled.maps, atol=1e-4)
 
 
 def test_what_speaks_against_a_class_is_not_on_its_map() -> None:

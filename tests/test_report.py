@@ -1,11 +1,15 @@
 import base64
 import json
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from wbc.report import write_report
 from wbc.results import read_results
@@ -83,3 +87,28 @@ def test_random_weights_and_a_leaky_split_are_said_aloud(recorded: Path) -> None
     text = written(recorded)
     assert "<strong>random weights</strong>" in text
     assert "<strong>leaky</strong>" in text
+
+
+@pytest.mark.slow
+def test_an_earlier_revision_is_reported_from_git(recorded: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
+    environment |= {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "DVC_NO_ANALYTICS": "1"}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("git", "init", "--quiet")
+    (recorded / "dvc.yaml").write_text("stages: {check: {cmd: nothing}}")
+    run("dvc", "init", "--quiet")
+    run("git", "add", ".")
+    run("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "--message=a run")
+    (recorded / "metrics" / "evaluation.json").write_text("{}")
+    (recorded / "params.yaml").write_text("model: another")
+
+    assert run("wbc", "report", "--experiment", "HEAD", "--output", "earlier.html") == "written to earlier.html\n"
+    text = (recorded / "earlier.html").read_text()
+    assert "<dt>run</dt><dd>HEAD</dd>" in text
+    assert "accuracy<b>0.800</b>" in text
+    assert "models.efficientnet_lite0.head" in text
