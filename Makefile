@@ -46,8 +46,10 @@ balance: setup  ## measure what each way to balance the classes is worth, for do
 	dvc repro clean
 	python -m benchmarks.balance
 
-repro: setup  ## run what is out of date on the real photographs
+repro: setup  ## run what is out of date on the real photographs, and write the cards of data and model
 	dvc repro
+	wbc data-card
+	wbc model-card
 
 ui: setup  ## compare models in MLflow's pages at http://127.0.0.1:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 \

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from keras import layers
 
+from wbc.calibration import scale_by_temperature
 from wbc.explain import choose_examples, explain, find_convolution, last_features
 from wbc.models.registry import build_model
 from wbc.params.models import BackboneParams, CompactCnnParams
@@ -93,6 +94,16 @@ def test_the_map_lies_where_the_model_looks(build: Callable[[], keras.Model], me
     assert explanation.maps[0][LEFT].sum() > 0.8 * explanation.maps[0].sum()
 
 
+def test_a_temperature_changes_no_map() -> None:
+    model, pictures = flat(), images(2)
+    plain, scaled = (
+        explain(chosen, pictures, classes=np.array([0, 0])) for chosen in (model, scale_by_temperature(model, 2.5))
+    )
+    assert scaled.method == "Grad-CAM"
+    assert scaled.maps.max() == 1
+    assert np.allclose(plain.maps, scaled.maps, atol=1e-4)
+
+
 def test_what_speaks_against_a_class_is_not_on_its_map() -> None:
     for_bright, for_dark = (explain(flat(), images(1), classes=np.array([index])).maps for index in (0, 1))
     assert for_bright.max() == 1
@@ -104,7 +115,7 @@ def test_explaining_twice_gives_the_same_bytes() -> None:
     assert first == second
 
 
-def test_our_models_are_explained_by_their_last_convolution() -> None:
+def test_our_models_are_explained_by_their_last_convolution_and_features() -> None:
     compact = CompactCnnParams(
         input=(48, 48), weights="random", dropout=0, l2=0, optimizer="adam", learning_rate=0.1, batch_size=1, epochs=1
     )
@@ -117,11 +128,12 @@ def test_our_models_are_explained_by_their_last_convolution() -> None:
         convolution = find_convolution(model)
         assert convolution is not None
         maps = explain(model, images(1), classes=np.array([2])).maps
-        found[name] = (convolution.layer.name, convolution.features.shape[1:3], maps.shape)
+        assert maps.shape == (1, SIDE, SIDE)
+        found[name] = (convolution.layer.name, convolution.features.shape[1:3], last_features(model).output_shape[1])
     assert found == {
-        "compact_cnn": ("conv3", (2, 2), (1, SIDE, SIDE)),
-        "efficientnet_lite0": ("backbone", (2, 2), (1, SIDE, SIDE)),
-        "mobilenetv3": ("backbone", (2, 2), (1, SIDE, SIDE)),
+        "compact_cnn": ("conv3", (2, 2), 32),
+        "efficientnet_lite0": ("backbone", (2, 2), 1280),
+        "mobilenetv3": ("backbone", (2, 2), 960),
     }
 
 

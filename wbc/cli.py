@@ -197,6 +197,48 @@ def data_card(
     Console(soft_wrap=True).print(f"written to {output}")
 
 
+@app.command()
+def model_card(
+    output: Annotated[Path, typer.Option(help="The Markdown file to write.")] = Path("docs/model-card.md"),
+) -> None:
+    """Write the card of the trained model, from the files of the last run: intended use, data, protocol, results."""
+    from wbc.model_card import write_model_card
+    from wbc.results import read_results
+
+    try:
+        write_model_card(output, read_results())
+    except (OSError, ValueError) as error:
+        raise failure(error) from error
+    Console(soft_wrap=True).print(f"written to {output}")
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    experiment: Annotated[
+        str | None, typer.Option(help="A DVC experiment or git revision in place of this one.")
+    ] = None,
+) -> None:
+    """Put a run on one HTML page that needs no other file: scores, figures, mistakes, labels in doubt, parameters."""
+    from dvc.scm import RevError
+
+    from wbc.experiment import describe_revision, export_results
+    from wbc.report import write_report
+    from wbc.results import read_results
+
+    try:
+        if experiment is None:
+            write_report(output, read_results(), name=describe_revision())
+        else:
+            folder = Path("experiments") / experiment
+            export_results(experiment, destination=folder)
+            results = read_results(folder, params=folder / "params.yaml", lock=folder / "dvc.lock")
+            write_report(output, results, name=experiment)
+    except (OSError, ValueError, RevError) as error:
+        raise failure(error) from error
+    Console(soft_wrap=True).print(f"written to {output}")
+
+
 def _write_table(output: Path, *, files: Sequence[str], tabulate: Callable[["pd.DataFrame"], str]) -> None:
     """Write what ``tabulate`` makes of the recorded runs on ``files`` into the Markdown file ``output``."""
     _be_quiet()

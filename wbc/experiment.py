@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
 RESULTS = "metrics"
+SETTINGS = ("params.yaml", "dvc.lock")
 
 
 def export_results(name: str, *, destination: Path) -> None:
-    """Copy the folder metrics/ of the experiment or git revision ``name`` to the new folder ``destination``.
+    """Copy metrics/ of the experiment or git revision ``name`` to the new folder ``destination``.
 
-    An older folder there is replaced. Of several experiments of one name, that of the current commit is meant.
+    params.yaml and dvc.lock come to lie beside its files. An older folder there is replaced. Of several experiments of
+    one name, that of the current commit is meant.
     Raises DVC's RevError for a name that is unknown, or ambiguous on other commits.
     """
     with Repo() as repo:
@@ -26,6 +29,18 @@ def export_results(name: str, *, destination: Path) -> None:
     shutil.rmtree(destination, ignore_errors=True)
     destination.parent.mkdir(parents=True, exist_ok=True)
     repository.get(RESULTS, str(destination), recursive=True)
+    for file in SETTINGS:
+        repository.get_file(file, str(destination / file))
+
+
+def describe_revision() -> str:
+    """Return the commit of the working tree, and whether files that git knows have changed since."""
+    told = subprocess.run(
+        ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=, with changes since"],
+        capture_output=True,
+        text=True,
+    )
+    return f"commit {told.stdout.strip()}" if told.stdout else "no commit"
 
 
 def read_experiments() -> pd.DataFrame:

@@ -149,7 +149,7 @@ def _scaled(values: Maps) -> Maps:
 def last_features(model: keras.Model) -> keras.Model:
     """Return the part of ``model`` from images to what its last layer with weights takes in, (batch, features)."""
     last = next(layer for layer in reversed(model.layers) if layer.weights)
-    return keras.Model(model.inputs[0], keras.layers.Flatten()(last.input))
+    return keras.Model(model.inputs[0], keras.layers.Flatten(name="last_features")(last.input))
 
 
 def choose_examples(predictions: pd.DataFrame, *, classes: list[str], count: int = 2) -> pd.DataFrame:
