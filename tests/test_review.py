@@ -72,6 +72,17 @@ def test_the_threshold_is_chosen_on_validation_and_measured_on_the_test_part() -
     )
 
 
+def test_a_test_part_that_is_never_sure_enough_leaves_nothing_to_measure() -> None:
+    unsure = predicted([0.8, 0.6], [True, True])
+    review = score_review(unsure, VALIDATION, groups=["1", "2"], wished_error=0.1)
+    assert review is not None
+    assert (review["reviewed"], review["coverage"], review["error"]) == (2, 0.0, None)
+    assert describe_review(review) == (
+        "2 predictions with a confidence below 0.900 are marked for review: coverage 0.000 (0.000 to 0.658), "
+        "none is left"
+    )
+
+
 def test_without_a_wish_there_is_no_review() -> None:
     assert score_review(VALIDATION, VALIDATION, groups=list("abcdef"), wished_error=None) is None
     assert describe_review(None) == "no prediction is marked for review: evaluate.wished_error is null"

@@ -85,7 +85,8 @@ def describe_review(review: dict[str, Any] | None) -> str:
     if review["threshold"] is None:
         wish = f"an error of {review['wished_error']:g} on validation"
         return f"no threshold of confidence reaches {wish}: every prediction is marked for review"
+    error = "none is left" if review["error"] is None else f"{describe(review, 'error')} among the others"
     return (
         f"{review['reviewed']} predictions with a confidence below {review['threshold']:.3f} are marked for review: "
-        f"{describe(review, 'coverage')}, {describe(review, 'error')} among the others"
+        f"{describe(review, 'coverage')}, {error}"
     )
