@@ -107,7 +107,7 @@ def test_a_pull_request_that_is_in_order_passes(clone: Path) -> None:
     assert gate.returncode == 0, gate.stdout + gate.stderr
     summary = (clone.parent / "summary.md").read_text().splitlines()
     assert summary[0] == "### the gate is open: 5 checks passed, 1 skipped"
-    assert "| champion | 0.0000 (0.000 to 0.000) | ≥ -0.0500 | passed |" in summary
+    assert "| champion | 0.0000 (0.000 to 0.000) | ≥ -0.05 | passed |" in summary
     assert not (clone / "mlflow.db").exists()
 
 

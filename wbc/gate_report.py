@@ -16,7 +16,7 @@ STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
 def print_checks(checks: Sequence[Check]) -> None:
     """Print the ``checks`` as a table, what is to be said of some of them, and the verdict."""
-    table = Table(pad_edge=False)  # 80 columns are just enough
+    table = Table()
     for name in HEADER:
         table.add_column(name, no_wrap=True)
     for check in checks:
@@ -47,7 +47,7 @@ def summarise(checks: Sequence[Check]) -> str:
 
 def _cells(check: Check) -> tuple[str, str, str, str]:
     bounds = {"≥": check.at_least, "≤": check.at_most}
-    required = next((f"{sign} {bound:.4f}" for sign, bound in bounds.items() if bound is not None), "")
+    required = next((f"{sign} {bound:g}" for sign, bound in bounds.items() if bound is not None), "")
     measured = f"{check.measured:.4f}" if check.measured is not None else "absent" if required else ""
     if check.low is not None and check.high is not None:
         measured += f" ({check.low:.3f} to {check.high:.3f})"

@@ -86,9 +86,9 @@ def test_the_gate_opens_when_every_rule_is_met(folder: Path) -> None:
 
     assert result.exit_code == 0, result.output
     assert rows(result.stdout) == [
-        ["accuracy", "0.8000", "≥ 0.8000", "passed"],
-        ["MONOCYTE.sensitivity", "0.8000", "≥ 0.5000", "passed"],
-        ["brier_score", "0.3400", "≤ 0.5000", "passed"],
+        ["accuracy", "0.8000", "≥ 0.8", "passed"],
+        ["MONOCYTE.sensitivity", "0.8000", "≥ 0.5", "passed"],
+        ["brier_score", "0.3400", "≤ 0.5", "passed"],
         ["weights", "", "", "passed"],
         ["split", "", "", "passed"],
         ["leaks", "", "", "skipped"],
@@ -110,8 +110,8 @@ def test_the_gate_stays_shut_when_a_threshold_is_missed_or_its_metric_absent(fol
 
     assert result.exit_code == 1
     assert rows(result.stdout)[:2] == [
-        ["accuracy", "0.7900", "≥ 0.8000", "failed"],
-        ["BLAST.sensitivity", "absent", "≥ 0.5000", "failed"],
+        ["accuracy", "0.7900", "≥ 0.8", "failed"],
+        ["BLAST.sensitivity", "absent", "≥ 0.5", "failed"],
     ]
     assert result.stdout.endswith("the gate is shut: 2 of 7 checks failed, 2 skipped\n")
 
@@ -132,7 +132,7 @@ def test_the_gate_judges_another_folder_by_another_file_when_told(folder: Path) 
     result = gate("--metrics", "experiments/demo", "--params", "experiments/params.yaml")
 
     assert result.exit_code == 0, result.output
-    assert rows(result.stdout)[0] == ["accuracy", "0.7000", "≥ 0.7000", "passed"]
+    assert rows(result.stdout)[0] == ["accuracy", "0.7000", "≥ 0.7", "passed"]
 
 
 def test_the_verdict_as_json(folder: Path) -> None:
@@ -172,7 +172,7 @@ def test_the_summary_is_appended_in_markdown(folder: Path) -> None:
         "",
         "| rule | measured (95 % interval) | required | outcome |",
         "| --- | --- | --- | --- |",
-        "| accuracy | 0.8000 | ≥ 0.8000 | passed |",
+        "| accuracy | 0.8000 | ≥ 0.8 | passed |",
     ]
     assert "- champion: there is no champion to compare with" in lines
 
@@ -181,7 +181,7 @@ def test_the_same_model_is_as_good_as_that_of_another_revision(repository: Path)
     result = gate("--against", "main")
 
     assert result.exit_code == 0, result.output
-    assert rows(result.stdout)[-1] == ["champion", "0.0000 (0.000 to 0.000)", "≥ -0.0500", "passed"]
+    assert rows(result.stdout)[-1] == ["champion", "0.0000 (0.000 to 0.000)", "≥ -0.05", "passed"]
     assert "champion: difference of accuracy to main, paired on 100 images" in result.stdout
 
 
