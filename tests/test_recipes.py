@@ -1,11 +1,13 @@
+import functools
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from wbc.params.whole import check_params
@@ -125,16 +127,19 @@ def test_a_stand_in_replaces_settings_and_drops_those_of_the_other_source() -> N
     assert replaced["split.strategy"] == "random"
 
 
-def test_settings_are_written_as_dvc_reads_them() -> None:
-    settings = {
-        "clean.thin": {"NEUTROPHIL": 0.1},
-        "clean.size": [120, 160],
-        "split.folds": None,
-        "clean.twins": False,
-        "models.resnet50.trainable": "all but batch norm",
-    }
-    read = [OverridesParser.create().parse_override(text) for text in overrides(settings)]
-    assert {override.key_or_group: override.value() for override in read} == settings
+@pytest.mark.parametrize(
+    ("name", "stand_in"), [("alexnet_35", False), ("resnet_35", False), ("vgg16_nine_subtypes", True)]
+)
+def test_settings_are_written_as_dvc_reads_them(name: str, stand_in: bool, tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).parents[1] / "params.yaml", tmp_path)
+    settings = settings_of(RECIPES[name], "theirs", stand_in=stand_in)
+
+    apply_overrides(tmp_path / "params.yaml", overrides(settings))
+
+    written = YAML(typ="safe").load(tmp_path / "params.yaml")
+    for key, value in settings.items():
+        read = functools.reduce(lambda section, part: section[part], key.split("."), written)
+        assert read == value, key
 
 
 def test_a_run_is_found_by_its_settings() -> None:

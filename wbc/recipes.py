@@ -103,8 +103,8 @@ def run_recipe(name: str, protocol: Protocol, *, settings: Settings, extra: Sequ
 
 
 def overrides(settings: Settings) -> list[str]:
-    """Return ``settings`` in the grammar of `dvc exp run -S` (Hydra's)."""
-    return [f"{key}={_override(value)}" for key, value in settings.items()]
+    """Return ``settings`` in the grammar of `dvc exp run -S` (Hydra's). A ``++`` lets a mapping have new keys."""
+    return [f"{'++' * isinstance(value, dict)}{key}={_override(value)}" for key, value in settings.items()]
 
 
 def _override(value: Any) -> str:
