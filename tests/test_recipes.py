@@ -1,8 +1,13 @@
+import functools
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from wbc.params.whole import check_params
@@ -16,6 +21,7 @@ from wbc.recipes import (
     metrics_of,
     overrides,
     read_recipes,
+    run_recipe,
     settings_of,
     tabulate_recipes,
 )
@@ -31,6 +37,31 @@ TINY = Recipe(
     stand_in={"both": {"data.source": "smears", "sources.smears.seed": 1}},
     remark="a guess",
 )
+
+PARAMS = "model: huge\nthin: {}\nfolds: 5\n"
+PIPELINE = """\
+stages:
+  evaluate:
+    cmd: python toy.py
+    deps: [toy.py]
+    params: [model, thin, folds]
+    outs:
+    - metrics/train.json: {cache: false}
+    - metrics/evaluation.json: {cache: false}
+"""
+TOY = """\
+import json
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+params = YAML(typ="safe").load(Path("params.yaml"))
+assert params == {"model": "tiny", "thin": {"B": 0.5}, "folds": None}, params
+scores = {"accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.85, "auroc": None, "images": 35}
+Path("metrics").mkdir(exist_ok=True)
+Path("metrics/evaluation.json").write_text(json.dumps(scores))
+Path("metrics/train.json").write_text(json.dumps({"weights_used": "random", "validation_accuracy": 0.9}))
+"""
 
 
 def run(**others: object) -> dict[str, object]:
@@ -96,16 +127,19 @@ def test_a_stand_in_replaces_settings_and_drops_those_of_the_other_source() -> N
     assert replaced["split.strategy"] == "random"
 
 
-def test_settings_are_written_as_dvc_reads_them() -> None:
-    settings = {
-        "clean.thin": {"NEUTROPHIL": 0.1},
-        "clean.size": [120, 160],
-        "split.folds": None,
-        "clean.twins": False,
-        "models.resnet50.trainable": "all but batch norm",
-    }
-    read = [OverridesParser.create().parse_override(text) for text in overrides(settings)]
-    assert {override.key_or_group: override.value() for override in read} == settings
+@pytest.mark.parametrize(
+    ("name", "stand_in"), [("alexnet_35", False), ("resnet_35", False), ("vgg16_nine_subtypes", True)]
+)
+def test_settings_are_written_as_dvc_reads_them(name: str, stand_in: bool, tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).parents[1] / "params.yaml", tmp_path)
+    settings = settings_of(RECIPES[name], "theirs", stand_in=stand_in)
+
+    apply_overrides(tmp_path / "params.yaml", overrides(settings))
+
+    written = YAML(typ="safe").load(tmp_path / "params.yaml")
+    for key, value in settings.items():
+        read = functools.reduce(lambda section, part: section[part], key.split("."), written)
+        assert read == value, key
 
 
 def test_a_run_is_found_by_its_settings() -> None:
@@ -166,3 +200,30 @@ def test_the_recipes_are_listed_without_a_run() -> None:
     assert all(name in result.output for name in RECIPES)
     result = CliRunner().invoke(app, ["recipe", "compact"])
     assert result.exit_code == 2
+
+
+def test_a_recipe_runs_as_an_experiment_and_leaves_the_work_tree_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("DVC_", "MLFLOW_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.chdir(tmp_path)
+    files = {"toy.py": TOY, "dvc.yaml": PIPELINE, "params.yaml": PARAMS, ".gitignore": "/experiments/\n"}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    for command in ("init", "config user.name toy", "config user.email toy@localhost"):
+        subprocess.run(["git", *command.split()], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init"], check=True)
+    subprocess.run(["git", "add", "."], check=True)
+    subprocess.run(["git", "commit", "-q", "-m", "a project"], check=True)
+
+    outcome = run_recipe("tiny_one", "theirs", settings={"thin": {"B": 0.5}, "model": "tiny"}, extra=["folds=null"])
+
+    assert outcome.weights == "random"
+    assert describe(outcome, ["validation_accuracy"]) == "validation accuracy 0.900, 35 test images"
+    assert describe(outcome, ["test_accuracy"]) == "accuracy 0.800 (0.700 to 0.850), 35 test images"
+    assert (tmp_path / "experiments" / "recipe-tiny-one-theirs" / "train.json").exists()
+    assert (tmp_path / "params.yaml").read_text() == PARAMS
+    with pytest.raises(OSError, match="the run recipe-tiny-one-honest failed"):
+        run_recipe("tiny_one", "honest", settings={"unheard.of": 1})

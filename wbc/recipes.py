@@ -103,8 +103,8 @@ def run_recipe(name: str, protocol: Protocol, *, settings: Settings, extra: Sequ
 
 
 def overrides(settings: Settings) -> list[str]:
-    """Return ``settings`` in the grammar of `dvc exp run -S` (Hydra's)."""
-    return [f"{key}={_override(value)}" for key, value in settings.items()]
+    """Return ``settings`` in the grammar of `dvc exp run -S` (Hydra's). A ``++`` lets a mapping have new keys."""
+    return [f"{'++' * isinstance(value, dict)}{key}={_override(value)}" for key, value in settings.items()]
 
 
 def _override(value: Any) -> str:
@@ -175,14 +175,19 @@ def tabulate_recipes(runs: pd.DataFrame, recipes: Mapping[str, Recipe]) -> str:
     """
     rows = []
     for name, recipe in recipes.items():
-        outcomes = {protocol: find_run(runs, settings=settings_of(recipe, protocol)) for protocol in PROTOCOLS}
+        outcomes = _find_runs(runs, recipe, stand_in=False)
         replaced = recipe.stand_in is not None and not any(outcomes.values())
         if replaced:
-            outcomes = {key: find_run(runs, settings=settings_of(recipe, key, stand_in=True)) for key in PROTOCOLS}
-        mark = "stand-in, says nothing about the study: " if replaced and any(outcomes.values()) else ""
-        cells = [mark + describe(outcomes[protocol], metrics_of(recipe, protocol)) for protocol in PROTOCOLS]
-        command = f"`wbc recipe {name}{' --stand-in' * replaced}`"
-        notes = [f"needs {recipe.needs}"] * bool(recipe.needs) + [recipe.remark] * bool(recipe.remark)
+            outcomes = _find_runs(runs, recipe, stand_in=True)
+        shown = replaced and any(outcomes.values())
+        mark = "stand-in, says nothing about the study: " * shown
+        cells = [mark + describe(outcome, metrics_of(recipe, protocol)) for protocol, outcome in outcomes.items()]
+        command = f"`wbc recipe {name}{' --stand-in' * shown}`"
+        notes = filter(None, [f"needs {recipe.needs}" if recipe.needs else "", recipe.remark])
         rows.append([command, recipe.study, describe_claim(recipe), *cells, "; ".join(notes)])
     header = ["command", "study", "claimed", "ours, their protocol", "ours, honest protocol", "remark"]
     return render_table(header, rows)
+
+
+def _find_runs(runs: pd.DataFrame, recipe: Recipe, *, stand_in: bool) -> dict[Protocol, Outcome | None]:
+    return {key: find_run(runs, settings=settings_of(recipe, key, stand_in=stand_in)) for key in PROTOCOLS}
