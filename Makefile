@@ -1,6 +1,6 @@
 # The commands of the project. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow leakage repro ui lint lock
+.PHONY: help setup demo test test-slow leakage balance repro ui lint lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -42,8 +42,14 @@ leakage: setup  ## measure what a leaky split is worth, for docs/leakage.md: twe
 	dvc exp run --run-all --jobs 2
 	wbc leakage
 
-repro: setup  ## run what is out of date on the real photographs
+balance: setup  ## measure what each way to balance the classes is worth, for docs/balance.md
+	dvc repro clean
+	python -m benchmarks.balance
+
+repro: setup  ## run what is out of date on the real photographs, and write the cards of data and model
 	dvc repro
+	wbc data-card
+	wbc model-card
 
 ui: setup  ## compare models in MLflow's pages at http://127.0.0.1:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --host 127.0.0.1 --port 5000 \

@@ -15,7 +15,7 @@ from joblib import parallel_config
 from benchmarks.cells import CLASSES, draw_cells
 from benchmarks.measure import Measured, measure, print_machine, print_table
 from wbc.arrays import image_writer
-from wbc.augmentation import augment
+from wbc.augmentation import augment, choose_images
 from wbc.params.augment import AugmentParams
 from wbc.params.base import read_section
 
@@ -50,11 +50,11 @@ def main(
 def our_smote(folder: Path, *, target: int) -> None:
     """Balance as the stage augment does, without views."""
     labels = np.load(folder / LABELS)
-    training = pd.DataFrame({"id": [str(number) for number in range(len(labels))], "label": labels})
+    split = pd.DataFrame({"id": [str(number) for number in range(len(labels))], "label": labels, "split": "train"})
     params = read_section(AugmentParams, "augment")
     with parallel_config(backend="sequential"):  # no workers, whose memory would not be counted
         augment(
-            training.assign(position=training.index, original=True),
+            choose_images(split, leaky=False),
             cells=folder / CELLS,
             output=folder / "ours.npy",
             params=params.model_copy(

@@ -2,80 +2,88 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from wbc import figures
-from wbc.arrays import Image, read_images
+from wbc.arrays import read_images
 from wbc.determinism import make_deterministic
-from wbc.files import write_csv, write_json
+from wbc.differential import differential_count
+from wbc.evaluation_figures import draw_run, draw_test
+from wbc.evaluation_page import render_evaluation
+from wbc.files import write_csv, write_json, written_aside
 from wbc.inference import load_model, measure_speed, predict
-from wbc.manifest import SPLIT, read_table
+from wbc.manifest import MANIFEST, SPLIT, read_table
 from wbc.params.base import read_number, read_section
 from wbc.params.evaluate import EvaluateParams
-from wbc.scores import count_confusion, describe, evaluate_with_intervals, predictions_table
+from wbc.probability_figures import coverage_risk_curves
+from wbc.review import describe_review, needs_review, score_review
+from wbc.scores import Predicted, describe, evaluate_with_intervals, predictions_table, score_by_flag
 from wbc.stage import run_stage
 
-FIGURES = Path("metrics/figures/evaluate")
-DATA_STAGES = ("clean", "split", "augment")
+METRICS = Path("metrics")
+FIGURES = METRICS / "figures" / "evaluate"
 
 
 def main() -> dict[str, float]:
-    """Model and test part in, scores, predictions and figures out."""
+    """Model, test and validation part in; scores, predictions and figures out."""
     make_deterministic(seed=read_number("seed"), threads=read_number("threads"))
-    split, cells = read_table(Path("data/split.csv"), SPLIT), read_images(Path("data/cells.npy"))
-    classes: list[str] = json.loads(Path("metrics/train.json").read_text())["classes"]
-    test = split[split["split"] == "test"]
-    truth = pd.Categorical(test["label"], classes).codes
-    model, views = load_model(Path("models/model.keras")), read_section(EvaluateParams, "evaluate").views
-    probabilities = predict(model, cells, positions=test.index, views=views).round(6)
-    scores = evaluate_with_intervals(truth, probabilities, groups=test["group"].tolist(), classes=classes)
-    predictions = predictions_table(test["id"].tolist(), test["group"].tolist(), truth, probabilities, classes)
-    strategy = json.loads(Path("metrics/split.json").read_text())["strategy"]
-    write_json(Path("metrics/evaluation.json"), {"split_strategy": strategy, **scores})
-    write_csv(Path("metrics/predictions.csv"), predictions)
+    params, images = read_section(EvaluateParams, "evaluate"), read_images(Path("data/cells.npy"))
+    classes: list[str] = json.loads((METRICS / "train.json").read_text())["classes"]
+    split, model = read_split(), load_model(Path("models/model.keras"))
+    rows = {part: split[split["split"] == part] for part in ("test", "validation")}
+    predicted = {
+        part: Predicted(
+            pd.Categorical(members["label"], classes).codes,
+            predict(model, images, positions=members.index, views=params.views).astype(np.float64).round(6),
+        )
+        for part, members in rows.items()
+    }
+    scores = score(predicted, rows=rows["test"], classes=classes, wished_error=params.wished_error)
+    report(scores)
+    write_csv(METRICS / "predictions.csv", tabulate(predicted["test"], rows=rows["test"], scores=scores))
+    draw_test(FIGURES, rows=rows["test"], predicted=predicted["test"], images=images, scores=scores)
+    coverage_risk_curves(FIGURES / "coverage_risk_curves.png", parts=predicted, review=scores["review"])
+    draw_run(FIGURES, images=images, labels=split["label"].tolist(), metrics=METRICS)
+    return {"images_per_second": measure_speed(model, images, positions=rows["test"].index, views=params.views)}
+
+
+def read_split() -> pd.DataFrame:
+    """Return the split with the flags of the manifest, which has the same rows."""
+    manifest = read_table(Path("data/manifest.csv"), MANIFEST)
+    return read_table(Path("data/split.csv"), SPLIT).assign(flags=manifest["flags"])
+
+
+def score(
+    predicted: dict[str, Predicted], *, rows: pd.DataFrame, classes: list[str], wished_error: float | None
+) -> dict[str, Any]:
+    """Return the content of evaluation.json: all but the threshold of the review is of the test part, of ``rows``."""
+    test, groups = predicted["test"], rows["group"].tolist()
+    return {
+        "split_strategy": json.loads((METRICS / "split.json").read_text())["strategy"],
+        **evaluate_with_intervals(*test, groups=groups, classes=classes),
+        "differential": differential_count(test, groups=groups, classes=classes),
+        "by_flag": score_by_flag(test, flags=rows["flags"].tolist(), groups=groups),
+        "review": score_review(test, predicted["validation"], groups=groups, wished_error=wished_error),
+    }
+
+
+def report(scores: dict[str, Any]) -> None:
+    """Write the scores for programs and for people, and print the first of them."""
+    write_json(METRICS / "evaluation.json", scores)
+    with written_aside(METRICS / "evaluation.md") as aside:
+        aside.write_text(render_evaluation(scores))
     merits = ", ".join(describe(scores, metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1"))
-    print(f"test part of the {strategy} split: {scores['images']} images, {merits}")
-    draw_results(predictions, cells, positions=test.index.tolist(), probabilities=probabilities, classes=classes)
-    draw_data(cells, labels=split["label"].tolist())
-    return {"images_per_second": measure_speed(model, cells, positions=test.index, views=views)}
+    print(f"test part of the {scores['split_strategy']} split: {scores['images']} images, {merits}")
+    print(describe_review(scores["review"]))
 
 
-def draw_results(
-    predictions: pd.DataFrame, images: Image, *, positions: list[int], probabilities: np.ndarray, classes: list[str]
-) -> None:
-    """Draw how the model learned and where it is right and wrong."""
-    truth = pd.Categorical(predictions["truth"], classes).codes
-    counts = count_confusion(truth, probabilities, classes=classes)
-    figures.confusion_matrix(FIGURES / "confusion_matrix.png", counts=counts, classes=classes)
-    figures.roc_curves(FIGURES / "roc_curves.png", truth=truth, probabilities=probabilities, classes=classes)
-    figures.mistakes(
-        FIGURES / "mistakes.png",
-        images=images,
-        positions=positions,
-        truth=predictions["truth"].tolist(),
-        prediction=predictions["prediction"].tolist(),
-        confidence=probabilities.max(axis=1),
-        identifiers=predictions["id"].tolist(),
-    )
-    figures.learning_curves(FIGURES / "learning_curves.png", history=pd.read_csv("metrics/history.csv"))
-
-
-def draw_data(images: Image, *, labels: list[str]) -> None:
-    """Draw what the classes are made of, from the counts that the data stages wrote."""
-    cleaned, parts, augmented = (json.loads(Path(f"metrics/{name}.json").read_text()) for name in DATA_STAGES)
-    figures.class_distribution(
-        FIGURES / "class_distribution.png",
-        stages={
-            "labelled": cleaned["labelled"],
-            "cleaned": cleaned["classes"],
-            "training part": parts["train"]["classes"],
-            "balanced": {name: sum(kinds.values()) for name, kinds in augmented["classes"].items()},
-        },
-    )
-    figures.average_images(FIGURES / "average_images.png", images=images, labels=labels)
-    figures.pixel_distribution(FIGURES / "pixel_distribution.png", images=images, labels=labels)
+def tabulate(test: Predicted, *, rows: pd.DataFrame, scores: dict[str, Any]) -> pd.DataFrame:
+    """Return the predictions of ``rows`` and which of them a person is to review."""
+    table = predictions_table(rows["id"].tolist(), rows["group"].tolist(), *test, classes=list(scores["per_class"]))
+    review = scores["review"]
+    return table.assign(review=needs_review(test.confidence, review["threshold"]) if review else False)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from wbc.arrays import read_images
+from wbc.calibration import calibrate
 from wbc.checkpoints import checkpoint_path, remove_checkpoint
 from wbc.determinism import make_deterministic
 from wbc.fallback import warn_if_fallen_back
@@ -50,9 +51,15 @@ def main() -> dict[str, float]:
         tensorboard=project_root() / "tensorboard" / checkpoint.parent.name if train_params.tensorboard else None,
         seed=seed,
     )
-    save_model(trained.model, Path("models/model.keras"))
+    model, temperature = trained.model, None
+    if train_params.temperature:
+        images, positions, labels = validation
+        model, temperature = calibrate(model, images, positions=positions, labels=labels)
+        print(f"temperature {temperature:g}, fitted on {len(labels)} images of the validation part")
+    save_model(model, Path("models/model.keras"))
     write_csv(Path("metrics/history.csv"), trained.history)
-    write_json(Path("metrics/train.json"), {"model": name, "classes": classes, **origin, **describe(trained)})
+    facts = {"model": name, "classes": classes, **origin, **describe(trained), "temperature": temperature}
+    write_json(Path("metrics/train.json"), facts)
     remove_checkpoint(checkpoint)
     warn_if_fallen_back(origin, model=name)
     return {"images_per_second": trained.images_per_second, "resumed_epochs": trained.resumed_epochs}

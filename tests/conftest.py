@@ -85,3 +85,62 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("WBC_MIRROR", raising=False)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: what the stages leave of a small run, with params.yaml as it is, and two figures."""
+    import cv2
+    import numpy as np
+    import pandas as pd
+
+    from wbc.files import write_csv, write_json
+    from wbc.scores import evaluate_with_intervals, predictions_table
+
+    classes, truth = ["A", "B"], np.array([0, 0, 0, 1, 1])
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6], [0.1, 0.9]])
+    groups = ["g1", "g1", "g2", "g3", "g4"]
+    parts = {part: {"images": 5, "groups": 4, "classes": {"A": 3, "B": 2}} for part in ("train", "validation", "test")}
+    training = {
+        **{
+            "model": "efficientnet_lite0",
+            "classes": classes,
+            "weights_requested": "imagenet",
+            "weights_used": "imagenet",
+        },
+        **{"origin": "a package", "epochs": 8, "best_epoch": 6, "validation_loss": 0.5, "validation_accuracy": 0.875},
+        **{"parameters": 1234567, "trainable_parameters": 7654},
+    }
+    twins = {"pairs": 3, "copy": 0, "same_cell": 2, "overlap": 1, "groups": 1, "grouped_images": 4}
+    cleaned = {
+        **{"records": 9, "kept": 5, "labelled": {"A": 4, "B": 3}, "classes": {"A": 3, "B": 2}, "twins": twins},
+        **{"reasons": {"missing_file": 2}, "fewer_boxes_than_labels": 1, "flags": {"cut_by_frame": 2}},
+        "located": {"boxed": 4, "inside": 4, "rate": 1.0},
+    }
+    contents = {
+        "evaluation": {
+            "split_strategy": "grouped",
+            **evaluate_with_intervals(truth, probabilities, groups=groups, classes=classes),
+        },
+        "train": training,
+        "clean": cleaned,
+        "split": {"strategy": "grouped", **parts, "notes": ["class B has 2 images"]},
+        "augment": {"images": 40, "classes": {}},
+        "external": {},
+    }
+    metrics = tmp_path / "metrics"
+    for name, content in contents.items():
+        write_json(metrics / f"{name}.json", content)
+    identifiers = ["one", "two", "three", "four", "five"]
+    write_csv(metrics / "predictions.csv", predictions_table(identifiers, groups, truth, probabilities, classes))
+    write_csv(metrics / "suspects.csv", pd.DataFrame({"id": ["two"], "label": ["A"], "looks_like": ["B"]}))
+    for figure, side in {"evaluate/confusion_matrix": 8, "suspects/gallery": 400, "later/unheard_of": 8}.items():
+        (metrics / "figures" / figure).parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        cv2.imwrite(str(metrics / "figures" / f"{figure}.png"), noise)
+    (tmp_path / "params.yaml").write_text((Path(__file__).parents[1] / "params.yaml").read_text())
+    (tmp_path / "dvc.lock").write_text(
+        "{schema: '2.0', stages: {train: {cmd: x, outs: [{path: models/model.keras, md5: abcdef}]}, check: {cmd: x}}}"
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,3 +1,6 @@
+import math
+import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -5,12 +8,16 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTE
 
 from wbc.arrays import read_images
 from wbc.augmentation import augment, choose_images, plan_views, summarise
+from wbc.draws import generator
 from wbc.manifest import TRAIN, check_table
 from wbc.params.augment import AugmentParams
+from wbc.views import random_view
 
 DEFAULTS = {
     "target_per_class": None,
@@ -23,6 +30,7 @@ DEFAULTS = {
     "brightness": 0.1,
     "colour": 0.05,
     "stain": 0.05,
+    "order": "views_first",
     "balance": "none",
     "space": "pixels",
     "neighbours": 3,
@@ -38,7 +46,8 @@ def training(*, shift: int = 0, **counts: int) -> pd.DataFrame:
     labels = [name for name, count in counts.items() for _ in range(count)]
     positions = range(shift, shift + len(labels))
     identifiers = [f"i{position:02d}" for position in positions]
-    return pd.DataFrame({"id": identifiers, "label": labels, "position": positions, "original": True})
+    split = pd.DataFrame({"id": identifiers, "label": labels, "split": "train"}, index=positions)
+    return choose_images(split, leaky=False)
 
 
 @pytest.fixture
@@ -190,6 +199,131 @@ def test_a_class_too_small_for_smote_leaves_nothing(cells: Path) -> None:
     with pytest.raises(ValueError, match="SMOTE with 5 neighbours needs 6 images of a class, but B has 4"):
         run(training(A=20, B=2), cells, copies=1, balance="smote", neighbours=5)
     assert [path.name for path in cells.parent.iterdir()] == ["cells.npy"]
+
+
+def shown(table: pd.DataFrame, pixels: np.ndarray) -> dict[tuple[str, str, str, int], bytes]:
+    """Return the pixels of each row by its kind, id, partner and copy, which no two rows share."""
+    keys = list(zip(table["kind"], table["id"], table["partner"], table["copy"], strict=True))
+    assert len(set(keys)) == len(keys)
+    return dict(zip(keys, (image.tobytes() for image in pixels), strict=True))
+
+
+def test_with_balance_first_smote_sees_the_originals_alone_and_views_show_its_blends(cells: Path) -> None:
+    images = training(A=12, B=5)
+    table, pixels = run(images, cells, order="balance_first", balance="smote", copies=2)
+    assert summarise(table)["classes"] == {
+        "A": {"original": 12, "smote": 0, "view": 24},
+        "B": {"original": 5, "smote": 7, "view": 24},
+    }
+    assert table["kind"].tolist() == ["original"] * 17 + ["smote"] * 7 + ["view"] * 48
+    flat = np.load(cells)[:17].reshape(17, -1).astype(np.float32)
+    sampler = SMOTE(sampling_strategy={"A": 12, "B": 12}, k_neighbors=3, random_state=1)
+    expected, _ = sampler.fit_resample(flat, images["label"])
+    assert np.array_equal(pixels[:24].reshape(24, -1), np.rint(expected))
+
+    blends = [(row.id, row.partner) for row in table[17:24].itertuples()]
+    views = table[24:].loc[lambda rows: rows["partner"] != ""]
+    assert Counter(zip(views["id"], views["partner"], strict=True)) == {
+        pair: 2 * n for pair, n in Counter(blends).items()
+    }
+    for row, (identifier, partner) in zip(range(17, 24), blends, strict=True):
+        if blends.count((identifier, partner)) > 1:
+            continue  # their views are told apart by the order of the blends
+        for copy in (1, 2):
+            draws = generator(1, "view", identifier, partner, copy)
+            view = random_view(pixels[row], params=parameters(), draws=draws)
+            assert shown(table, pixels)["view", identifier, partner, copy] == view.tobytes()
+
+
+def test_views_of_an_image_and_of_its_repetitions_are_counted_together(cells: Path) -> None:
+    table, pixels = run(training(A=6, B=2), cells, order="balance_first", balance="repeat", copies=2)
+    images = shown(table, pixels)
+    assert sorted(copy for kind, identifier, _, copy in images if (kind, identifier) == ("view", "i07")) == [
+        *range(1, 7)
+    ]
+    views = [image for (kind, *_), image in images.items() if kind == "view"]
+    assert len(set(views)) == len(views) == 24
+
+
+def test_originals_have_the_same_views_in_either_order(cells: Path) -> None:
+    first, second = (
+        shown(*run(training(A=20, B=6), cells, order=order, balance="smote", target_per_class=45, copies=4))
+        for order in ("views_first", "balance_first")
+    )
+    common = {key for key in first.keys() & second.keys() if key[0] == "view"}
+    assert len(common) == 36  # 25 of A; of B, beside 14 blends, each image once and five twice
+    assert all(first[key] == second[key] for key in common)
+
+
+def test_without_balance_the_order_makes_no_difference(cells: Path) -> None:
+    files = []
+    for order in ("views_first", "balance_first"):
+        run(training(A=9, B=5), cells, order=order)
+        files.append(cells.with_name("train.npy").read_bytes())
+    assert files[0] == files[1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    counts=st.lists(st.integers(1, 9), min_size=2, max_size=4),
+    others=st.integers(0, 5),
+    order=st.sampled_from(["views_first", "balance_first"]),
+    balance=st.sampled_from(["smote", "repeat", "none"]),
+    target=st.none() | st.integers(1, 30),
+    copies=st.integers(0, 3),
+    neighbours=st.integers(1, 4),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_classes_reach_any_target(counts, others, order, balance, target, copies, neighbours, seed) -> None:
+    classes = dict(zip("ABCD", counts, strict=False))
+    labels = [name for name, count in classes.items() for _ in range(count)]
+    parts = ["train"] * len(labels) + ["validation", "test"] * others
+    split = pd.DataFrame({"label": labels + ["A", "B"] * others, "split": parts}).sample(frac=1, random_state=seed)
+    split = split.reset_index(drop=True).assign(id=lambda table: [f"i{row}" for row in table.index])
+    largest = max(counts)
+    viewed = {
+        name: count + (copies * count if target is None else min(copies * count, max(target - count, 0)))
+        for name, count in classes.items()
+    }
+    size = largest * (1 + copies) if target is None else max(target, largest)
+    wanted = {name: viewed[name] if balance == "none" else size for name in classes}
+
+    before = viewed if order == "views_first" else classes
+    goal = size if order == "views_first" else max(largest, math.ceil((target or 0) / (1 + copies)))
+    scarce = [name for name in classes if balance == "smote" and before[name] < goal and before[name] <= neighbours]
+    with tempfile.TemporaryDirectory() as folder:
+        cells, output = Path(folder) / "cells.npy", Path(folder) / "train.npy"
+        images = np.random.default_rng(seed).integers(0, 256, (len(split), 8, 6, 3), dtype=np.uint8)
+        np.save(cells, images)
+        changes = {"order": order, "balance": balance, "target_per_class": target, "copies": copies}
+        params = parameters(**changes, neighbours=neighbours)
+        chosen = choose_images(split, leaky=False)
+        if scarce:
+            event("refused")
+            with pytest.raises(ValueError, match=f"images of a class, but {scarce[0]} has {before[scarce[0]]}"):
+                augment(chosen, cells=cells, output=output, params=params, seed=seed)
+            return
+        table = augment(chosen, cells=cells, output=output, params=params, seed=seed)
+        written = output.read_bytes()
+        pixels = np.array(read_images(output))
+        again = augment(chosen, cells=cells, output=output, params=params, seed=seed)
+        assert output.read_bytes() == written
+    event(f"{balance}, {order}")
+    assert again.equals(table)
+    assert len(pixels) == len(table)
+    check_table(table, TRAIN, where="the table")
+    assert table["label"].value_counts().to_dict() == wanted
+
+    trained = split[split["split"] == "train"]
+    assert table["id"][: len(trained)].tolist() == trained["id"].tolist()
+    assert np.array_equal(pixels[: len(trained)], images[trained.index])
+    assert (table["kind"] == "original").tolist() == [True] * len(trained) + [False] * (len(table) - len(trained))
+    label_of = trained.set_index("id")["label"]
+    assert table["id"].map(label_of).tolist() == table["label"].tolist()
+    blended = table[table["partner"] != ""]
+    assert blended["partner"].map(label_of).tolist() == blended["label"].tolist()
+    assert set(blended["kind"]) <= ({"smote"} if order == "views_first" else {"smote", "view"})
+    assert (table.loc[table["kind"] == "smote", "partner"] != "").all()
 
 
 SPLIT = pd.DataFrame(

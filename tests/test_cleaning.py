@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wbc.arrays import read_images
 from wbc.cleaning import REASONS, Cleaned, clean, parse_category, summarise
@@ -72,6 +74,35 @@ def annotation(folder: Path, number: int) -> Path:
 )
 def test_classes_of_a_category(category: str, classes: tuple[str, ...]) -> None:
     assert parse_category(category) == classes
+
+
+NAMES = st.text("abcXYZ019é-_/'", min_size=1, max_size=6)
+BLANKS = st.text(" \t\n\u00a0", max_size=3)
+
+
+@st.composite
+def spellings(draw: st.DrawFn) -> tuple[str, list[str]]:
+    """Return a category as somebody may have typed it, and its class names."""
+    names = draw(st.lists(st.lists(NAMES, min_size=1, max_size=3), max_size=4))
+    parts = []
+    for words in names:
+        gap = draw(BLANKS) + " "
+        parts.append(draw(BLANKS) + gap.join(words) + draw(BLANKS))
+        parts += draw(st.lists(BLANKS, max_size=1))  # a comma too many
+    return ",".join(parts), [" ".join(words).upper() for words in names]
+
+
+@given(spelling=spellings())
+def test_however_a_category_is_spelled_its_classes_are_found(spelling: tuple[str, list[str]]) -> None:
+    category, names = spelling
+    assert parse_category(category) == tuple(names)
+
+
+@given(category=st.text(max_size=30) | st.text("aB ,\t", max_size=12))
+def test_any_text_gives_classes_that_stay_what_they_are(category: str) -> None:
+    names = parse_category(category)
+    assert parse_category(", ".join(names)) == names
+    assert all(name and name == " ".join(name.split()) and "," not in name for name in names)
 
 
 # Pairs of BCCD that show the same field, each judged side by side.

@@ -1,4 +1,3 @@
-import json
 import os
 import socket
 import subprocess
@@ -11,13 +10,6 @@ import pytest
 from mlflow import MlflowClient
 
 BIN = Path(sys.executable).parent
-PARAMS = """\
-gate:
-  allow_random_weights: false
-  overall: {accuracy: 0.8}
-  per_class:
-    MONOCYTE: {sensitivity: 0.5}
-"""
 
 
 def run(command: str, *, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -25,24 +17,6 @@ def run(command: str, *, folder: Path, **variables: str) -> subprocess.Completed
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
     environment = inherited | {"PATH": f"{BIN}:{os.environ['PATH']}"} | variables
     return subprocess.run(command.split(), cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "params.yaml").write_text(PARAMS)
-    (tmp_path / "metrics").mkdir()
-    write_training(tmp_path, requested="imagenet", used="imagenet")
-    return tmp_path
-
-
-def write_training(folder: Path, *, requested: str, used: str) -> None:
-    content = {"model": "vgg16", "weights_requested": requested, "weights_used": used}
-    (folder / "metrics" / "train.json").write_text(json.dumps(content))
-
-
-def write_evaluation(folder: Path, *, accuracy: float, **monocyte: float) -> None:
-    content = {"accuracy": accuracy, "per_class": {"MONOCYTE": monocyte}}
-    (folder / "metrics" / "evaluation.json").write_text(json.dumps(content))
 
 
 @pytest.fixture(scope="module")
@@ -68,73 +42,6 @@ def test_help_imports_nothing_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
 
     assert result.stdout.strip() == "[]"
-
-
-def test_the_gate_opens_when_every_threshold_is_met(folder: Path) -> None:
-    write_evaluation(folder, accuracy=0.8, sensitivity=0.75)
-
-    result = run("wbc gate", folder=folder)
-
-    assert result.returncode == 0
-    assert "all 2 thresholds met" in result.stdout
-    assert [line.split() for line in result.stdout.splitlines() if "passed" in line] == [
-        ["│", "accuracy", "│", "0.8000", "│", "0.8000", "│", "passed", "│"],
-        ["│", "MONOCYTE.sensitivity", "│", "0.7500", "│", "0.5000", "│", "passed", "│"],
-    ]
-
-
-def test_the_gate_stays_shut_when_one_is_missed_or_absent(folder: Path) -> None:
-    write_evaluation(folder, accuracy=0.79)
-
-    result = run("wbc gate", folder=folder)
-
-    assert result.returncode == 1
-    assert "2 of 2 thresholds missed" in result.stdout
-    assert [line.split() for line in result.stdout.splitlines() if "missed │" in line] == [
-        ["│", "accuracy", "│", "0.7900", "│", "0.8000", "│", "missed", "│"],
-        ["│", "MONOCYTE.sensitivity", "│", "absent", "│", "0.5000", "│", "missed", "│"],
-    ]
-
-
-def test_the_gate_stays_shut_for_random_weights_that_were_not_asked_for(folder: Path) -> None:
-    write_evaluation(folder, accuracy=0.8, sensitivity=0.75)
-    write_training(folder, requested="auto", used="random")
-
-    result = run("wbc gate", folder=folder)
-
-    assert result.returncode == 1
-    assert "all 2 thresholds met" in result.stdout
-    assert "vgg16 was trained from random weights" in result.stdout
-
-
-def test_the_gate_judges_other_files_when_told(folder: Path) -> None:
-    (folder / "other.json").write_text('{"mcc": 0.3}')
-    (folder / "other.yaml").write_text("gate: {allow_random_weights: true, overall: {mcc: 0.2}, per_class: {}}")
-
-    result = run("wbc gate --evaluation other.json --params other.yaml", folder=folder)
-
-    assert result.returncode == 0
-    assert "all 1 thresholds met" in result.stdout
-
-
-def test_a_gate_without_an_evaluation_says_how_to_make_one(folder: Path) -> None:
-    result = run("wbc gate", folder=folder)
-
-    assert result.returncode == 2
-    assert result.stderr == (
-        "metrics/evaluation.json does not exist: make it with `dvc repro evaluate`, "
-        "or bring it back with `git restore metrics/evaluation.json`\n"
-    )
-
-
-def test_a_wrong_threshold_is_one_line_without_a_traceback(folder: Path) -> None:
-    write_evaluation(folder, accuracy=0.8, sensitivity=0.75)
-    (folder / "params.yaml").write_text(PARAMS.replace("0.8", "80"))
-
-    result = run("wbc gate", folder=folder)
-
-    assert result.returncode == 2
-    assert result.stderr == "params.yaml: gate.overall.accuracy: Input should be less than or equal to 1 (got 80)\n"
 
 
 @pytest.mark.parametrize(("stage", "status"), [("download", 0), ("", 1)])

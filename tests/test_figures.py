@@ -9,6 +9,7 @@ import pytest
 
 from wbc import figures
 from wbc.arrays import Image, image_writer, read_images
+from wbc.scores import evaluate_with_intervals
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]
 PROBABILITIES = np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.1, 0.1, 0.8], [0.2, 0.2, 0.6], [0.9, 0.0, 0.1]])
@@ -23,6 +24,9 @@ HISTORY = pd.DataFrame(
         "val_accuracy": [0.4, 0.7, 0.7],
         "learning_rate": [1e-3, 5e-4, 1e-5],
     }
+)
+MEASURED = evaluate_with_intervals(
+    np.array([0, 2, 2, 2, 0]), PROBABILITIES, groups=["a", "b", "c", "d", "e"], classes=CLASSES
 )
 COUNTS = {
     "EOSINOPHIL": {"EOSINOPHIL": 1, "LYMPHOCYTE": 0, "NEUTROPHIL": 0},
@@ -45,8 +49,11 @@ def draw_mistakes(path: Path, *, prediction: list[str]) -> None:
 
 FIGURES: dict[str, Callable[[Path], None]] = {
     "confusion_matrix": lambda path: figures.confusion_matrix(path, counts=COUNTS, classes=CLASSES),
-    "roc_curves": lambda path: figures.roc_curves(
-        path, truth=np.array([0, 0, 2, 2, 2]), probabilities=PROBABILITIES, classes=CLASSES
+    "class_measures": lambda path: figures.class_measures(path, per_class=MEASURED["per_class"]),
+    "confusion_by_flag": lambda path: figures.confusion_by_flag(
+        path,
+        counts={"unflagged": COUNTS, "cut_by_frame": COUNTS},
+        titles={"unflagged": "n = 13", "cut_by_frame": "n = 13"},
     ),
     "class_distribution": lambda path: figures.class_distribution(
         path, stages={"labelled": {"NEUTROPHIL": 205, "BASOPHIL": 3}, "after cleaning": {"NEUTROPHIL": 204}}
@@ -105,22 +112,6 @@ def test_the_mean_of_each_class_from_a_file_of_many_images(tmp_path: Path) -> No
     assert {(100, 80, 140), (10, 220, 30)} <= colours_of(tmp_path / "drawn.png")  # mean of 600, and of one
 
 
-@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
-def test_a_class_keeps_its_colour_in_every_order(order: list[int], tmp_path: Path) -> None:
-    # A is perfect and runs along the frame; B crosses the middle.
-    truth = np.array([0, 0, 1, 1])
-    probabilities = np.array([[0.9, 0.9], [0.8, 0.1], [0.2, 0.5], [0.2, 0.5]])
-    figures.roc_curves(
-        tmp_path / "drawn.png",
-        truth=np.array(order)[truth],
-        probabilities=probabilities[:, order],
-        classes=[["A", "B"][index] for index in order],
-    )
-    middle = {tuple(pixel) for pixel in read(tmp_path / "drawn.png")[300, 200:700].tolist()}
-    assert (0, 114, 178) in middle
-    assert (213, 94, 0) not in middle
-
-
 def test_the_gallery_shows_the_most_confident_mistakes_and_no_more_than_24(tmp_path: Path) -> None:
     shades = np.arange(60, 90)
     images = np.stack([np.full((8, 8, 3), (shade, 200, 255), dtype=np.uint8) for shade in shades])
@@ -157,6 +148,19 @@ def test_the_confusion_is_shaded_by_the_share_of_the_true_class(tmp_path: Path) 
         picture = read(tmp_path / f"{name}.png")
         assert (picture == full).all(axis=2).mean() > 0.3
         assert (picture == empty).all(axis=2).mean() > 0.3
+
+
+def test_each_flag_has_a_confusion_of_its_own(tmp_path: Path) -> None:
+    right = {"A": {"A": 4, "B": 0}, "B": {"A": 0, "B": 4}}
+    wrong = {"A": {"A": 0, "B": 4}, "B": {"A": 4, "B": 0}}
+    figures.confusion_by_flag(
+        tmp_path / "drawn.png", counts={"first": right, "second": wrong}, titles={"first": "1", "second": "2"}
+    )
+    shaded = (read(tmp_path / "drawn.png")[:330] == (8, 48, 107)).all(axis=2)
+    upper, lower = np.flatnonzero(shaded[:, :400].any(axis=1))[[0, -1]]
+    middle = (upper + lower) // 2
+    first, second = (np.nonzero(shaded[upper : middle - 5, columns])[1] for columns in (slice(0, 400), slice(400, 800)))
+    assert first.mean() < 200 + 30 < second.mean()  # A called A is on the left of the one, A called B on the right
 
 
 def test_the_epoch_with_the_least_validation_loss_is_ringed(tmp_path: Path) -> None:

@@ -1,106 +1,363 @@
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from wbc.gate import Check, check_gate, check_split, check_weights, read_metrics
+from wbc.comparison import Predictions
+from wbc.files import write_csv
+from wbc.gate import (
+    Champion,
+    Check,
+    check_champion,
+    check_leaks,
+    check_split,
+    check_thresholds,
+    check_weights,
+    is_open,
+    judge,
+    read_metrics,
+)
 from wbc.params.base import ParamsError, read_section, validate
 from wbc.params.gate import GateParams
+from wbc.scores import predictions_table
 
+CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]
+RULES: dict[str, Any] = {
+    "allow_random_weights": False,
+    "allow_random_split": False,
+    "allow_other_images": False,
+    "overall": {},
+    "per_class": {},
+    "calibration": {},
+    "against": {"metric": "accuracy", "margin": 0.05, "judge": "difference"},
+}
 EVALUATION: dict[str, Any] = {
+    "split_strategy": "grouped",
     "accuracy": 0.8,
+    "accuracy_low": 0.7,
+    "accuracy_high": 0.9,
     "mcc": -0.1,
     "auroc": None,
+    "brier_score": 0.25,
+    "log_loss": None,
     "per_class": {"MONOCYTE": {"sensitivity": 0.5, "support": 4}},
 }
+TRAINING = {"model": "vgg16", "weights_requested": "imagenet", "weights_used": "imagenet"}
 
 
-def gate(overall: dict[str, float] | None = None, per_class: dict[str, dict[str, float]] | None = None) -> GateParams:
-    content = {"allow_random_weights": False, "overall": overall or {}, "per_class": per_class or {}}
-    return validate(GateParams, content, where="gate")
+def gate(**changes: Any) -> GateParams:
+    return validate(GateParams, RULES | changes, where="gate")
 
 
-def test_a_value_at_its_threshold_passes_and_one_below_is_missed() -> None:
-    checks = check_gate(EVALUATION, gate=gate({"accuracy": 0.8, "mcc": 0.0}, {"MONOCYTE": {"sensitivity": 0.51}}))
+def predictions(right: list[bool], *, prefix: str = "image") -> Predictions:
+    """Return predictions of so many images, alternately of either class, that are right where ``right`` says so."""
+    truth = np.arange(len(right)) % 2
+    chances = np.eye(2)[np.where(right, truth, 1 - truth)] * 0.8 + 0.1
+    ids = [f"{prefix}{i}" for i in range(len(right))]
+    return Predictions(ids, ids, truth, chances, CLASSES)
+
+
+def hits(count: int) -> Predictions:
+    """Return predictions of a hundred images that are right for the first ``count``."""
+    return predictions([True] * count + [False] * (100 - count))
+
+
+def write_predictions(folder: Path, made: Predictions) -> None:
+    write_csv(folder / "predictions.csv", predictions_table(*made))
+
+
+def champion(folder: Path, made: Predictions) -> Champion:
+    write_predictions(folder, made)
+    return Champion("main", folder)
+
+
+def write_data(folder: Path, *, groups: str, parts: str, trained_on: str) -> Path:
+    """Write a split whose images image0, image1, … have one letter each for group and part, and a training table."""
+    names = {"r": "train", "v": "validation", "t": "test", "u": "unused"}
+    images = [f"image{i}" for i in range(len(parts))]
+    split = pd.DataFrame(
+        {"id": images, "label": "NEUTROPHIL", "group": list(groups), "split": [names[part] for part in parts]}
+    )
+    write_csv(folder / "split.csv", split)
+    sources = [f"image{number}" for number in trained_on]
+    training = {"label": "NEUTROPHIL", "kind": "smote", "id": sources, "partner": sources[::-1], "copy": 0}
+    write_csv(folder / "train.csv", pd.DataFrame(training))
+    return folder
+
+
+def test_a_value_at_its_threshold_passes_and_one_beyond_fails() -> None:
+    rules = gate(
+        overall={"accuracy": 0.8, "mcc": 0.0},
+        per_class={"MONOCYTE": {"sensitivity": 0.51}},
+        calibration={"brier_score": 0.25},
+    )
+
+    checks = list(check_thresholds(EVALUATION, gate=rules))
 
     assert checks == [
-        Check(metric="accuracy", required=0.8, measured=0.8),
-        Check(metric="mcc", required=0.0, measured=-0.1),
-        Check(metric="MONOCYTE.sensitivity", required=0.51, measured=0.5),
+        Check("accuracy", "passed", measured=0.8, low=0.7, high=0.9, at_least=0.8),
+        Check("mcc", "failed", measured=-0.1, at_least=0.0),
+        Check("MONOCYTE.sensitivity", "failed", measured=0.5, at_least=0.51),
+        Check("brier_score", "passed", measured=0.25, at_most=0.25),
     ]
-    assert [check.passed for check in checks] == [True, False, False]
+
+
+def test_bad_calibration_fails() -> None:
+    assert list(check_thresholds(EVALUATION, gate=gate(calibration={"brier_score": 0.24}))) == [
+        Check("brier_score", "failed", measured=0.25, at_most=0.24)
+    ]
 
 
 @pytest.mark.parametrize(
-    "params",
+    "rules",
     [
-        gate({"kappa": -1.0}),
-        gate({"auroc": -1.0}),
+        gate(overall={"kappa": -1.0}),
+        gate(overall={"auroc": -1.0}),
         gate(per_class={"MONOCYTE": {"f1": -1.0}}),
         gate(per_class={"BLAST": {"f1": -1.0}}),
+        gate(calibration={"log_loss": 99.0}),
+        gate(calibration={"expected_calibration_error": 99.0}),
     ],
 )
-def test_an_absent_metric_is_missed_whatever_the_threshold(params: GateParams) -> None:
-    (check,) = check_gate(EVALUATION, gate=params)
+def test_an_absent_metric_fails_whatever_the_threshold(rules: GateParams) -> None:
+    (check,) = check_thresholds(EVALUATION, gate=rules)
 
-    assert check.measured is None
-    assert not check.passed
+    assert (check.measured, check.outcome) == (None, "failed")
 
 
 def test_an_evaluation_without_classes_has_none_of_their_metrics() -> None:
-    (check,) = check_gate({"accuracy": 1.0}, gate=gate(per_class={"MONOCYTE": {"f1": 0.1}}))
+    (check,) = check_thresholds({"accuracy": 1.0}, gate=gate(per_class={"MONOCYTE": {"f1": 0.1}}))
 
     assert check.measured is None
 
 
 @pytest.mark.parametrize(
-    ("section", "message"),
+    ("changes", "message"),
     [
-        ({"overall": {"acuracy": 0.5}, "per_class": {}}, "gate.overall.acuracy"),
-        ({"overall": {}, "per_class": {"MONOCYTE": {"accuracy": 0.5}}}, "gate.per_class.MONOCYTE.accuracy"),
-        ({"overall": {"accuracy": 80}, "per_class": {}}, "less than or equal to 1 (got 80)"),
-        ({"overall": {"accuracy": float("nan")}, "per_class": {}}, "gate.overall.accuracy"),
-        ({"overall": {}}, "gate.per_class: Field required"),
+        ({"overall": {"acuracy": 0.5}}, "gate.overall.acuracy"),
+        ({"per_class": {"MONOCYTE": {"accuracy": 0.5}}}, "gate.per_class.MONOCYTE.accuracy"),
+        ({"overall": {"accuracy": 80}}, "less than or equal to 1 (got 80)"),
+        ({"overall": {"accuracy": float("nan")}}, "gate.overall.accuracy"),
+        ({"overall": {"log_loss": 0.5}}, "gate.overall.log_loss"),
+        ({"calibration": {"accuracy": 0.5}}, "gate.calibration.accuracy"),
+        ({"calibration": {"log_loss": 0}}, "greater than 0 (got 0)"),
+        ({"against": {"metric": "log_loss", "margin": 0.1, "judge": "difference"}}, "gate.against.metric"),
+        ({"against": {"metric": "accuracy", "margin": -0.1, "judge": "difference"}}, "gate.against.margin"),
+        ({"against": {"metric": "accuracy", "margin": 0.1, "judge": "p"}}, "gate.against.judge"),
+        ({"against": {"metric": "accuracy", "margin": 0.1}}, "gate.against.judge: Field required"),
+        ({"allow_leaky_split": True}, "gate.allow_leaky_split: Extra inputs are not permitted"),
     ],
 )
-def test_a_threshold_that_can_never_be_met_is_refused(section: dict[str, Any], message: str) -> None:
+def test_a_rule_that_can_never_be_met_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ParamsError) as error:
-        validate(GateParams, section, where="gate")
+        gate(**changes)
     assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("requested", "used", "allowed", "refused"),
+    ("requested", "used", "allowed", "outcome"),
     [
-        ("auto", "random", False, True),
-        ("auto", "random", True, False),
-        ("auto", "imagenet", False, False),
-        ("imagenet", "imagenet", False, False),
-        ("random", "random", False, False),
+        ("auto", "random", False, "failed"),
+        ("auto", "random", True, "passed"),
+        ("auto", "imagenet", False, "passed"),
+        ("imagenet", "imagenet", False, "passed"),
+        ("random", "random", False, "passed"),
     ],
 )
-def test_a_fall_back_to_random_weights_shuts_the_gate(requested: str, used: str, allowed: bool, refused: bool) -> None:
+def test_a_fall_back_to_random_weights_shuts_the_gate(requested: str, used: str, allowed: bool, outcome: str) -> None:
     training = {"model": "vgg16", "weights_requested": requested, "weights_used": used}
-    refusal = check_weights(training, gate=gate().model_copy(update={"allow_random_weights": allowed}))
+    check = check_weights(training, gate=gate(allow_random_weights=allowed))
 
-    assert (refusal is not None) == refused
-    if refusal:
-        assert refusal.startswith("vgg16 was trained from random weights, for its pretrained ones could not be had")
-        assert "gate.allow_random_weights" in refusal
+    assert (check.rule, check.outcome) == ("weights", outcome)
+    if outcome == "failed":
+        assert check.note.startswith("vgg16 was trained from random weights, for its pretrained ones could not be had")
+        assert "gate.allow_random_weights" in check.note
 
 
-def test_a_leaky_split_shuts_the_gate() -> None:
-    refusal = check_split({"split_strategy": "leaky", "accuracy": 0.99})
-    assert (
-        refusal == "the split is leaky: the model was trained on views of test images, take -S split.strategy=grouped"
+def test_weights_that_nobody_names_shut_the_gate() -> None:
+    check = check_weights({"model": "vgg16"}, gate=gate(allow_random_weights=True))
+    assert check == Check("weights", "failed", note="train.json does not name the weights that training started from")
+
+
+@pytest.mark.parametrize("strategy", ["grouped", "predefined", "blocks"])
+def test_a_split_that_keeps_groups_together_passes(strategy: str) -> None:
+    assert check_split({"split_strategy": strategy}, gate=gate()) == Check("split", "passed")
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_nothing_lets_a_leaky_split_pass(allowed: bool) -> None:
+    rules = gate(allow_random_split=allowed, allow_random_weights=allowed, allow_other_images=allowed)
+    check = check_split({"split_strategy": "leaky", "accuracy": 0.99}, gate=rules)
+    assert check.outcome == "failed"
+    assert check.note == (
+        "the split is leaky: the model was trained on views of test images, take -S split.strategy=grouped"
     )
-    assert check_split({"split_strategy": "grouped"}) is None
 
 
-def test_the_projects_own_thresholds_are_valid() -> None:
+def test_a_random_split_passes_only_if_it_may() -> None:
+    refused = check_split({"split_strategy": "random"}, gate=gate())
+    assert refused.outcome == "failed"
+    assert refused.note.startswith("the split is random: photographs of one cell may be on both sides")
+    assert check_split({"split_strategy": "random"}, gate=gate(allow_random_split=True)).outcome == "passed"
+
+
+def test_a_split_that_nobody_names_shuts_the_gate() -> None:
+    check = check_split({"accuracy": 0.99}, gate=gate(allow_random_split=True))
+    assert check.outcome == "failed"
+    assert check.note == "evaluation.json does not name the split: make it anew with `dvc repro -f evaluate`"
+
+
+def test_groups_on_one_side_pass(tmp_path: Path) -> None:
+    data = write_data(tmp_path, parts="ttrrvu", groups="aabbca", trained_on="23")
+    assert check_leaks(predictions([True] * 2), data=data, gate=gate()) == Check("leaks", "passed")
+
+
+def test_a_group_on_both_sides_shuts_the_gate(tmp_path: Path) -> None:
+    data = write_data(tmp_path, parts="ttrrv", groups="abacc", trained_on="23")
+    check = check_leaks(predictions([True] * 2), data=data, gate=gate())
+    assert check == Check("leaks", "failed", note="groups are in more than one part of the split: a, c")
+    assert check_leaks(predictions([True] * 2), data=data, gate=gate(allow_random_split=True)).outcome == "passed"
+
+
+def test_training_on_views_of_test_images_shuts_the_gate(tmp_path: Path) -> None:
+    data = write_data(tmp_path, parts="ttrr", groups="abcd", trained_on="123")
+    check = check_leaks(predictions([True] * 2), data=data, gate=gate(allow_random_split=True))
+    assert check == Check("leaks", "failed", note="images of the test part were trained on: image1")
+
+
+def test_without_the_tables_of_this_split_leaks_are_not_checked(tmp_path: Path) -> None:
+    absent = check_leaks(predictions([True] * 2), data=tmp_path, gate=gate())
+    assert (absent.outcome, absent.note) == ("skipped", "split.csv and train.csv are not here: see the split's name")
+
+    data = write_data(tmp_path, parts="ttrr", groups="aaaa", trained_on="01")
+    other = check_leaks(predictions([True] * 3), data=data, gate=gate())
+    assert (other.outcome, other.note) == ("skipped", "split.csv is of other results: see the split's name")
+
+
+def test_a_model_as_good_as_the_champion_passes(tmp_path: Path) -> None:
+    check = check_champion(hits(90), champion=champion(tmp_path, hits(90)), gate=gate())
+    note = "difference of accuracy to main, paired on 100 images"
+    assert check == Check("champion", "passed", measured=0.0, low=0.0, high=0.0, at_least=-0.05, note=note)
+
+
+def test_a_model_worse_by_more_than_the_margin_fails(tmp_path: Path) -> None:
+    check = check_champion(hits(84), champion=champion(tmp_path, hits(90)), gate=gate())
+    assert check.outcome == "failed"
+    assert check.measured == pytest.approx(-0.06)
+    # Six of a hundred pairs differ, all one way: the difference is -Binomial(100, 0.06) / 100.
+    assert (check.low, check.high) == pytest.approx((-0.11, -0.02), abs=0.011)
+    assert check.note.endswith("paired on 100 images: it is below what is allowed")
+
+
+def test_a_model_worse_by_the_margin_itself_passes_if_chance_would_do(tmp_path: Path) -> None:
+    turned = predictions([True] * 80 + [False] * 15 + [True] * 5)
+    check = check_champion(turned, champion=champion(tmp_path, hits(90)), gate=gate())
+    assert check.measured == pytest.approx(-0.05)
+    assert check.outcome == "passed"
+    assert check.high is not None
+    assert check.high > 0
+
+
+def test_a_small_difference_that_is_beyond_chance_fails(tmp_path: Path) -> None:
+    rules = gate(against={"metric": "accuracy", "margin": 0.1, "judge": "difference"})
+    check = check_champion(hits(84), champion=champion(tmp_path, hits(90)), gate=rules)
+    assert check.outcome == "failed"
+    assert check.note.endswith("it is small, but its whole interval is below 0")
+
+
+def test_the_lower_end_of_the_interval_can_be_judged(tmp_path: Path) -> None:
+    turned = predictions([True] * 85 + [False] * 10 + [True] * 5)  # loses five images of the champion's and wins five
+    best = champion(tmp_path, hits(90))
+    against = {"metric": "accuracy", "margin": 0.05}
+    by_difference = check_champion(turned, champion=best, gate=gate(against=against | {"judge": "difference"}))
+    by_interval = check_champion(turned, champion=best, gate=gate(against=against | {"judge": "interval"}))
+    assert (by_difference.outcome, by_interval.outcome) == ("passed", "failed")
+    assert by_interval.measured == 0.0
+    assert by_interval.low == pytest.approx(-0.06, abs=0.011)
+    assert by_interval.note.endswith("its interval reaches below what is allowed")
+
+
+def test_an_undefined_difference_fails(tmp_path: Path) -> None:
+    alone = predictions([True] * 4)
+    alone = alone._replace(truth=np.zeros(4, int))
+    rules = gate(against={"metric": "kappa", "margin": 1, "judge": "difference"})
+    check = check_champion(alone, champion=champion(tmp_path, alone), gate=rules)
+    assert (check.outcome, check.measured) == ("failed", None)
+    assert check.note.endswith("it is not defined")
+
+
+def test_without_a_champion_there_is_nothing_to_compare() -> None:
+    check = check_champion(hits(90), champion=None, gate=gate())
+    assert check == Check("champion", "skipped", note="there is no champion to compare with")
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (None, "main has no metrics/predictions.csv"),
+        (predictions([True] * 99), "the models were tested on other images: 99 and 100, 99 of them common"),
+        (predictions([True] * 100, prefix="photo"), "the models were tested on other images: 100 and 100, 0 of them"),
+        (hits(90)._replace(classes=["BLAST", "NEUTROPHIL"]), "the models know other classes: BLAST, NEUTROPHIL;"),
+    ],
+)
+def test_a_champion_tested_on_other_images_shuts_the_gate_unless_it_may(
+    tmp_path: Path, made: Predictions | None, reason: str
+) -> None:
+    if made:
+        write_predictions(tmp_path, made)
+    best = Champion("main", tmp_path)
+
+    refused = check_champion(hits(90), champion=best, gate=gate())
+    assert refused.outcome == "failed"
+    assert reason in refused.note
+    assert refused.note.endswith("gate.allow_other_images: true judges by the other rules alone")
+
+    allowed = check_champion(hits(90), champion=best, gate=gate(allow_other_images=True))
+    assert allowed.outcome == "skipped"
+    assert reason in allowed.note
+
+
+def test_a_table_from_before_groups_were_known_cannot_be_compared(tmp_path: Path) -> None:
+    (tmp_path / "predictions.csv").write_text("id,truth,probability_A\n1,A,1.0\n")
+    check = check_champion(hits(90), champion=Champion("v1", tmp_path), gate=gate())
+    assert check.outcome == "failed"
+    assert check.note.startswith("v1 cannot be compared with: these are no predictions of a model, group is missing")
+
+
+def test_all_rules_are_judged_in_order(tmp_path: Path) -> None:
+    results = tmp_path / "metrics"
+    write_predictions(results, hits(80))
+    for name, content in {"evaluation": EVALUATION, "train": TRAINING}.items():
+        (results / f"{name}.json").write_text(json.dumps(content))
+
+    checks = judge(results, data=tmp_path / "data", gate=gate(overall={"accuracy": 0.8}), champion=None)
+
+    assert [(check.rule, check.outcome) for check in checks] == [
+        ("accuracy", "passed"),
+        ("weights", "passed"),
+        ("split", "passed"),
+        ("leaks", "skipped"),
+        ("champion", "skipped"),
+    ]
+    assert is_open(checks)
+    assert not is_open([*checks, Check("split", "failed")])
+
+
+def test_results_without_predictions_name_the_way_out(tmp_path: Path) -> None:
+    for name, content in {"evaluation": EVALUATION, "train": TRAINING}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"predictions.csv does not exist: make it with `dvc repro evaluate`"):
+        judge(tmp_path, data=tmp_path, gate=gate(), champion=None)
+
+
+def test_the_projects_own_rules_are_valid() -> None:
     params = read_section(GateParams, "gate", path=Path(__file__).parents[1] / "params.yaml")
 
     assert "accuracy" in params.overall
+    assert set(params.calibration) == {"expected_calibration_error", "brier_score", "log_loss"}
 
 
 def test_an_evaluation_is_read_as_it_was_written(tmp_path: Path) -> None:

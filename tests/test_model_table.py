@@ -28,3 +28,8 @@ def test_the_latest_run_of_each_model_is_a_row_and_the_best_macro_f1_comes_first
         "| `vgg16` | **random**, no ImageNet | 2,052 | 60 | nan | 0.700 | 0.600 | 0.400 | 0.611 | 0.800 |",
         "| `lite` | imagenet | 1,234,567 | 100 | 100 | 0.800 | 0.750 | 0.500 | 0.550 | 0.900 |",
     ]
+
+
+def test_a_figure_that_no_run_has_is_nan() -> None:
+    [first, _] = tabulate_models(runs().drop(columns=["train_seconds"])).splitlines()[2:]
+    assert first == "| `vgg16` | **random**, no ImageNet | 2,052 | nan | nan | 0.700 | 0.600 | 0.400 | 0.611 | 0.800 |"

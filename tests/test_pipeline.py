@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+import keras
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -21,7 +22,8 @@ from ruamel.yaml import YAML
 from wbc.sources.smears import draw_smear
 
 ROOT = Path(__file__).parents[1]
-STAGES = ["check", "download", "clean", "suspects", "split", "augment", "weights", "train", "evaluate", "external"]
+DATA_STAGES = ["download", "clean", "suspects", "split", "augment"]
+STAGES = ["check", *DATA_STAGES, "weights", "train", "evaluate", "explain", "external"]
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "WBC_"))},
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -120,6 +122,29 @@ def test_the_tables_fit_together(finished: Path) -> None:
     assert predictions["id"].tolist() == split.loc[split["split"] == "test", "id"].tolist()
 
 
+def test_predictions_below_the_threshold_are_marked_for_review(finished: Path) -> None:
+    predictions = pd.read_csv(finished / "metrics/predictions.csv")
+    assert predictions.columns[-1] == "review"
+    scores = json.loads((finished / "metrics/evaluation.json").read_text())
+    threshold = scores["review"]["threshold"]
+    confidence = predictions.filter(like="probability_").max(axis=1)
+    assert predictions["review"].tolist() == (confidence < (2.0 if threshold is None else threshold)).tolist()
+    assert predictions["review"].sum() == scores["review"]["reviewed"]
+    assert f"# The test part: {len(predictions)} images" in (finished / "metrics/evaluation.md").read_text()
+
+
+def test_a_temperature_is_fitted_and_kept_in_the_model(project: Path) -> None:
+    before = json.loads((project / "metrics/train.json").read_text())
+    assert before["temperature"] is None
+    output = run(project, "dvc", "exp", "run", "-S", "train.temperature=true")
+    assert executed(output) == ["check", "train", "evaluate", "external"]
+    temperature = json.loads((project / "metrics/train.json").read_text())["temperature"]
+    assert 0.1 <= temperature <= 10
+    assert keras.saving.load_model(project / "models/model.keras").get_layer("temperature").scale == pytest.approx(
+        1 / temperature
+    )
+
+
 def test_a_second_repro_does_nothing_in_under_three_seconds(finished: Path) -> None:
     started = time.perf_counter()
     output = run(finished, "dvc", "repro")
@@ -147,7 +172,7 @@ def test_editing_another_models_block_reruns_only_the_check(project: Path) -> No
 def test_another_model_reruns_weights_training_and_evaluation(project: Path) -> None:
     short = ["-S", "models.efficientnet_lite0.input=[32,32]", "-S", "models.efficientnet_lite0.epochs=2"]
     output = run(project, "dvc", "exp", "run", "-S", "model=efficientnet_lite0", *short)
-    assert executed(output) == ["check", "weights", "train", "evaluate", "external"]
+    assert executed(output) == ["check", "weights", "train", "evaluate", "explain", "external"]
 
 
 def test_a_model_whose_weights_cannot_be_had_completes_and_is_labelled_honestly(project: Path, tmp_path: Path) -> None:
@@ -181,6 +206,7 @@ def test_an_experiment_aside_leaves_the_work_tree_clean_and_its_run_in_the_main_
     assert "aside" in run(project, "dvc", "exp", "show", "--csv")
     assert "aside" in run(project, "wbc", "show", "aside")
     assert (project / "experiments/aside/figures/evaluate/confusion_matrix.png").exists()
+    assert (project / "experiments/aside/evaluation.md").exists()
     assert "up to date" in run(project, "wbc", "publish", "train")
 
 

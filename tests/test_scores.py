@@ -8,7 +8,20 @@ import pytest
 from numpy.typing import NDArray
 
 from wbc.files import write_csv
-from wbc.scores import count_confusion, describe, evaluate, evaluate_with_intervals, predictions_table
+from wbc.scores import (
+    Predicted,
+    Proportion,
+    count_confusion,
+    describe,
+    evaluate,
+    evaluate_with_intervals,
+    flag_members,
+    format_measure,
+    predictions_table,
+    read_interval,
+    score_by_flag,
+    score_proportions,
+)
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]
 
@@ -196,3 +209,65 @@ def test_images_of_one_group_vote_together_unless_their_classes_differ() -> None
     assert scores["accuracy"] == 0.5
     assert scores["per_group"]["images"] == 3
     assert scores["per_group"]["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_a_share_has_the_interval_of_whole_groups_and_wilsons() -> None:
+    hits, trials = np.array([True, True, False, True]), np.array([True, True, True, False])
+    everything, nothing = np.ones(4, dtype=bool), np.zeros(4, dtype=bool)
+    shares = score_proportions(
+        {"some": (hits, trials), "all": (hits, everything), "none": (hits, nothing)}, groups=["a", "a", "b", "c"]
+    )
+    # Of the draws of three groups, those without a and b leave nothing to measure, those without b or a are 1 or 0.
+    assert shares["some"][:3] == (pytest.approx(2 / 3), 0.0, 1.0)
+    assert shares["some"][3:] == pytest.approx((0.2077, 0.9385), abs=1e-4)
+    assert shares["all"].value == 0.75
+    assert shares["none"] == Proportion(None, None, None, None, None)
+    assert Proportion(0.5, 0.1, 0.9, 0.2, 0.8).named("error") == {
+        "error": 0.5,
+        "error_low": 0.1,
+        "error_high": 0.9,
+        "error_wilson_low": 0.2,
+        "error_wilson_high": 0.8,
+    }
+
+
+def test_images_with_several_flags_count_for_each_and_those_without_for_themselves() -> None:
+    flags = ["", "cut_by_frame", "too_dark;cut_by_frame", "", "cut_by_frame"]
+    assert {name: member.tolist() for name, member in flag_members(flags).items()} == {
+        "unflagged": [True, False, False, True, False],
+        "cut_by_frame": [False, True, True, False, True],
+        "too_dark": [False, False, True, False, False],
+    }
+    assert list(flag_members(["too_dark"])) == ["too_dark"]
+    predicted = Predicted(np.array([0, 0, 0, 1, 1]), np.eye(2)[[0, 1, 0, 1, 0]])
+    scores = score_by_flag(predicted, flags=flags, groups=list("abcde"))
+    assert {name: (of["images"], of["errors"]) for name, of in scores.items()} == {
+        "unflagged": (2, 0),
+        "cut_by_frame": (3, 2),
+        "too_dark": (1, 0),
+    }
+    assert scores["cut_by_frame"]["accuracy"] == pytest.approx(1 / 3)
+    assert scores["cut_by_frame"]["accuracy_wilson_low"] == pytest.approx(0.0615, abs=1e-4)
+    assert list(scores["too_dark"]) == [
+        *("images", "errors", "accuracy", "accuracy_low", "accuracy_high"),
+        *("accuracy_wilson_low", "accuracy_wilson_high"),
+    ]
+
+
+def test_the_interval_to_show_is_wilsons_where_resamples_do_not_differ() -> None:
+    ends = {"sensitivity_low": 1.0, "sensitivity_high": 1.0}
+    wilson = {"sensitivity_wilson_low": 0.65, "sensitivity_wilson_high": 1.0}
+    assert format_measure({"sensitivity": 1.0, **ends, **wilson}, "sensitivity") == "1.000 (0.650 to 1.000)"
+    assert format_measure({"sensitivity": 1.0, **ends}, "sensitivity") == "1.000"
+    assert format_measure({"sensitivity": 0.5}, "sensitivity", digits=2) == "0.50"  # a file of before the intervals
+    assert format_measure({"f1": 0.5, "f1_low": 0.25, "f1_high": 0.75}, "f1", digits=2) == "0.50 (0.25 to 0.75)"
+    assert format_measure({"f1": None, "f1_low": None}, "f1") == "-"
+    assert read_interval({"f1": None}, "f1") is None
+    assert describe({"brier_score": 0.2}, "brier_score") == "Brier score 0.200"
+
+
+def test_a_prediction_is_the_most_probable_class_the_first_of_equals() -> None:
+    predicted = Predicted(np.array([1, 1]), np.array([[0.5, 0.5], [0.3, 0.7]]))
+    assert predicted.prediction.tolist() == [0, 1]
+    assert predicted.confidence.tolist() == [0.5, 0.7]
+    assert predicted.right.tolist() == [False, True]

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from ruamel.yaml import YAML
 
-from wbc.tracking import UnknownStageError, publish, read_runs, tracking_uri
+from wbc.tracking import UnknownStageError, publish, read_runs
 
 BIN = Path(sys.executable).parent
 
@@ -68,6 +68,12 @@ stages:
     - metrics/figures/evaluate/confusion.png
     metrics:
     - metrics/evaluation.json: {cache: false}
+  explain:
+    cmd:
+    - python toy.py explain
+    - wbc publish explain
+    deps: [metrics/predictions.csv, models/model.keras, toy.py]
+    outs: [metrics/figures/explain/evidence.png]
 """
 
 TOY = '''\
@@ -113,6 +119,8 @@ match sys.argv[1]:
         write("metrics/evaluation.json", json.dumps({"accuracy": 0.75, "per_class": per_class}))
         write("metrics/predictions.csv", "id,truth")
         write("metrics/figures/evaluate/confusion.png", "drawn")
+    case "explain":
+        write("metrics/figures/explain/evidence.png", "drawn")
 '''
 
 
@@ -184,7 +192,7 @@ def outcomes(name: str | None = None) -> dict[str, str]:
     return {stage: outcome.split(" in run ")[0].split(",")[0] for stage, outcome in publish(name)}
 
 
-def test_training_and_evaluation_share_one_run(reproduced: Path) -> None:
+def test_what_is_made_of_one_model_shares_one_run(reproduced: Path) -> None:
     (row,) = runs(reproduced, "wbc")
 
     assert row.info.status == "FINISHED"
@@ -219,13 +227,14 @@ def test_training_and_evaluation_share_one_run(reproduced: Path) -> None:
 def test_runs_are_linked_by_the_hashes_of_dvc(reproduced: Path) -> None:
     (row,) = runs(reproduced, "wbc")
     commit = run("git", "rev-parse", "HEAD", folder=reproduced).strip()
-    expected = locked(reproduced, "train") | locked(reproduced, "evaluate")
+    expected = locked(reproduced, "train") | locked(reproduced, "evaluate") | locked(reproduced, "explain")
 
     assert row.data.tags.items() >= expected.items()
     assert row.data.tags.items() >= {"stage": "train", "git_commit": commit, "weights_used": "random"}.items()
     assert {(item.dataset.name, item.dataset.digest) for item in row.inputs.dataset_inputs} == {
         ("data/train.npy", expected["dep.data/train.npy"]),
         ("data/raw", expected["dep.data/raw"]),
+        ("metrics/predictions.csv", expected["dep.metrics/predictions.csv"]),
     }
     assert expected["dep.data/raw"].endswith(".dir")
 
@@ -248,7 +257,7 @@ def test_files_and_figures_are_artifacts_below_the_project(reproduced: Path) -> 
         kind: [item.path for item in client.list_artifacts(row.info.run_id, kind)] for kind in ("figures", "metrics")
     }
     assert listed == {
-        "figures": ["figures/confusion.png"],
+        "figures": ["figures/confusion.png", "figures/evidence.png"],
         "metrics": [
             "metrics/evaluation.json",
             "metrics/history.csv",
@@ -270,11 +279,12 @@ def test_the_model_is_logged_with_its_signature(reproduced: Path) -> None:
     model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
 
     assert str(model.metadata.signature.inputs) == "[Tensor('uint8', (-1, 4, 4, 3))]"
+    np.testing.assert_array_equal(model.input_example, np.zeros((1, 4, 4, 3), np.uint8))  # there are no cells here
     assert np.asarray(model.predict(np.zeros((3, 4, 4, 3), np.uint8))).shape == (3, 2)
 
 
 def test_publish_fills_in_cached_stages_and_adds_nothing_twice(project: Path) -> None:
-    stages = ("download", "augment", "train", "evaluate")
+    stages = ("download", "augment", "train", "evaluate", "explain")
 
     assert outcomes() == dict.fromkeys(stages, "published")
     before = [row.to_dictionary() for name in ("wbc", "wbc-data") for row in runs(project, name)]
@@ -304,6 +314,21 @@ def test_evaluate_publishes_the_training_first(project: Path) -> None:
     assert len(runs(project, "wbc")) == 1
 
 
+def test_the_explanation_of_a_model_is_published_into_its_run(project: Path) -> None:
+    assert outcomes("explain") == {"train": "published", "evaluate": "published", "explain": "published"}
+    (row,) = runs(project, "wbc")
+    assert [item.path for item in client_of(project).list_artifacts(row.info.run_id, "figures")] == [
+        "figures/confusion.png",
+        "figures/evidence.png",
+    ]
+
+
+def test_the_explanation_of_a_model_without_a_run_is_left_out(project: Path) -> None:
+    (project / "metrics" / "history.csv").write_text("of another training")
+    assert outcomes("explain") == {"train": "left out", "evaluate": "left out", "explain": "left out"}
+    assert runs(project, "wbc") == []
+
+
 def test_a_stage_whose_files_changed_is_left_out(project: Path) -> None:
     (project / "metrics" / "history.csv").write_text("of another training")
     (project / "data" / "train.npy").unlink()
@@ -313,6 +338,7 @@ def test_a_stage_whose_files_changed_is_left_out(project: Path) -> None:
         "augment": "left out",
         "train": "left out",
         "evaluate": "left out",
+        "explain": "left out",
     }
     assert runs(project, "wbc") == []
 
@@ -402,17 +428,10 @@ def test_processes_that_meet_a_fresh_database_all_succeed(project: Path) -> None
     assert sorted(row.data.tags["stage"] for row in runs(project, "wbc-data")) == ["augment", "download"]
 
 
-def test_the_store_is_in_the_main_workspace_unless_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    assert tracking_uri() == f"sqlite:///{tmp_path}/mlflow.db"
-
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:5000")
-    assert tracking_uri() == "http://tracking.example:5000"
-
-
 def test_an_unknown_stage_names_the_known_ones(project: Path) -> None:
-    with pytest.raises(UnknownStageError, match="'trian' to publish: there are download, augment, train, evaluate"):
+    with pytest.raises(
+        UnknownStageError, match="'trian' to publish: there are download, augment, train, evaluate, explain"
+    ):
         outcomes("trian")
 
 

@@ -34,6 +34,7 @@ TRAIN = TrainParams(
     accumulate=1,
     flips=True,
     mixed_precision=False,
+    temperature=False,
     tensorboard=False,
 )
 

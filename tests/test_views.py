@@ -18,6 +18,7 @@ STILL = {
     "brightness": 0,
     "colour": 0,
     "stain": 0,
+    "order": "views_first",
     "balance": "none",
     "space": "pixels",
     "neighbours": 5,

@@ -1,7 +1,9 @@
-"""Fills up the training part: random views of its images, then SMOTE or repetition for small classes."""
+"""Fills up the training part: random views of its images, SMOTE or repetition for small classes, in either order."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,77 +13,97 @@ from numpy.typing import NDArray
 
 from wbc.arrays import Image, image_writer, read_images
 from wbc.draws import generator
+from wbc.manifest import TRAIN
 from wbc.parallel import map_parallel
 from wbc.params.augment import AugmentParams
 from wbc.smote import SAMPLERS, blend, plan_smote
 from wbc.views import render
 
+_COLUMNS = list(TRAIN.columns)
+
 
 def choose_images(split: pd.DataFrame, *, leaky: bool) -> pd.DataFrame:
-    """Return id, label, position and original of the images in ``split`` (wbc.manifest.SPLIT) of which views are drawn.
+    """Return the images in ``split`` (wbc.manifest.SPLIT) that views are drawn of, as rows of wbc.manifest.TRAIN.
 
-    They are those of the training part. Where the split is ``leaky`` the others lend their views too, but are not
-    ``original`` images of the training part: as if the views had been drawn before the split.
+    Besides, ``position`` is their row in cells.npy and ``kept`` whether the image itself is trained on. They are those
+    of the training part. Where the split is ``leaky`` the others lend their views too: as if the views had been drawn
+    before the split.
     """
-    images = split.assign(position=split.index, original=split["split"] == "train")
-    return images if leaky else images[images["original"]]
+    images = split[["label", "id"]].assign(kind="original", partner="", copy=0)[_COLUMNS]
+    images = images.assign(position=split.index, kept=split["split"] == "train")
+    return images if leaky else images[images["kept"]]
 
 
-def plan_views(training: pd.DataFrame, *, params: AugmentParams) -> pd.DataFrame:
-    """Return the originals and the views to draw of them, as rows of wbc.manifest.TRAIN.
+def plan_views(images: pd.DataFrame, *, params: AugmentParams) -> pd.DataFrame:
+    """Return those of ``images`` that are kept and the views to draw, as rows of wbc.manifest.TRAIN, with ``position``.
 
-    ``training`` has the columns id, label and original. A class gets views, one of each image in turn, until it has
-    ``target_per_class`` images or each image has ``copies`` views.
+    ``images`` is like what `choose_images` returns. A class gets views, one of each image in turn, until it has
+    ``target_per_class`` images or each image has ``copies`` views. A view has the id and the partner of the image that
+    it shows, and ``copy`` counts the views of these, whichever image of them is shown.
     """
-    originals = training[training["original"]]
-    parts = [pd.DataFrame({"label": originals["label"], "kind": "original", "id": originals["id"], "copy": 0})]
-    for name, members in training.groupby("label"):
+    parts = [images[images["kept"]]]
+    for _, members in images.groupby("label"):
         ceiling = np.inf if params.copies is None else params.copies * len(members)
         wanted = ceiling if params.target_per_class is None else max(params.target_per_class - len(members), 0)
         turns = np.arange(int(min(wanted, ceiling)))
-        identifiers = members["id"].to_numpy()[turns % len(members)]
-        parts.append(
-            pd.DataFrame({"label": name, "kind": "view", "id": identifiers, "copy": 1 + turns // len(members)})
-        )
-    plan = pd.concat(parts, ignore_index=True)
-    return plan.assign(partner="")[["label", "kind", "id", "partner", "copy"]]
+        views = members.iloc[turns % len(members)].assign(kind="view")
+        parts.append(views.assign(copy=1 + views.groupby(["id", "partner"]).cumcount().to_numpy()))
+    return pd.concat(parts, ignore_index=True)[[*_COLUMNS, "position"]]
 
 
 def augment(training: pd.DataFrame, *, cells: Path, output: Path, params: AugmentParams, seed: int) -> pd.DataFrame:
     """Write the training images, their views and the images that balance the classes to ``output``.
 
     ``training`` is what `choose_images` returns, ``position`` the row in ``cells``. Returns the table
-    wbc.manifest.TRAIN, row i for image i. The pixels of a view depend only on (seed, id, copy).
+    wbc.manifest.TRAIN, row i for image i. What is drawn for a view depends only on (seed, id, partner, copy).
+    With ``order`` views_first the balance sees originals and views. With balance_first it sees originals only, and
+    views are drawn of all; the classes reach the same size either way. That order knows no leaky split.
     """
-    views = plan_views(training, params=params)
-    positions = training.set_index("id")["position"]
-    tasks = list(zip(views["id"], views["copy"], positions[views["id"]], strict=True))
-    rendered = partial(render, cells=cells, params=params, seed=seed)
-    viewed = output.with_name(f".views.{output.name}")
+    steps = [output.with_name(f".{step}.{output.name}") for step in ("first", "second")]
+    draw, fill = (partial(step, params=params, seed=seed) for step in (_draw_views, _fill_up))
     try:
-        with image_writer(viewed, shape=read_images(cells).shape[1:]) as append:
-            for image in map_parallel(rendered, tasks, description="augment"):
-                append(image)
-        images = read_images(viewed)
-        fillings, filled = _balance(views, images, params=params, seed=seed)
-        with image_writer(output, shape=images.shape[1:]) as append:
-            for image in images:
-                append(image)
-            for image in filled:
-                append(image)
+        if params.order == "views_first":
+            table = draw(plan_views(training, params=params), images=cells, output=steps[0])
+            return fill(table, images=steps[0], output=output)
+        table = draw(training[training["kept"]], images=cells, output=steps[0])
+        table = fill(table, images=steps[0], output=steps[1])
+        plan = plan_views(table.assign(position=table.index, kept=True), params=params)
+        return draw(plan, images=steps[1], output=output)
     finally:
-        viewed.unlink(missing_ok=True)
-    return pd.concat([views, fillings], ignore_index=True)
+        for step in steps:
+            step.unlink(missing_ok=True)
+
+
+def _draw_views(plan: pd.DataFrame, *, images: Path, output: Path, params: AugmentParams, seed: int) -> pd.DataFrame:
+    """Write to ``output`` what ``plan`` shows of ``images``: the views drawn, the others as they are."""
+    keys = [
+        tuple(filter(None, (row.id, row.partner, row.copy))) if row.kind == "view" else ()
+        for row in plan.itertuples(index=False)
+    ]
+    rendered = partial(render, images=images, params=params, seed=seed)
+    with image_writer(output, shape=read_images(images).shape[1:]) as append:
+        for image in map_parallel(rendered, list(zip(plan["position"], keys, strict=True)), description="augment"):
+            append(image)
+    return plan[_COLUMNS].reset_index(drop=True)
+
+
+def _fill_up(table: pd.DataFrame, *, images: Path, output: Path, params: AugmentParams, seed: int) -> pd.DataFrame:
+    """Write to ``output`` the ``images``, row i of ``table`` for image i, and those that balance the classes."""
+    present = read_images(images)
+    fillings, filled = _balance(table, present, params=params, seed=seed)
+    with image_writer(output, shape=present.shape[1:]) as append:
+        for image in chain(present, filled):
+            append(image)
+    return pd.concat([table, fillings], ignore_index=True)
 
 
 def _balance(
-    views: pd.DataFrame, images: Image, *, params: AugmentParams, seed: int
+    table: pd.DataFrame, images: Image, *, params: AugmentParams, seed: int
 ) -> tuple[pd.DataFrame, Iterator[Image]]:
-    """Return the rows that bring every class to the target, or to the largest class, and their images."""
-    counts = views["label"].value_counts()
-    target = max(params.target_per_class or 0, int(counts.max()))
-    targets = dict.fromkeys(sorted(counts.index), target)
-    labels = views["label"].to_numpy(dtype=str)
+    """Return the rows that bring every class to the same size, and their images."""
+    counts = table["label"].value_counts()
+    targets = dict.fromkeys(sorted(counts.index), _target(int(counts.max()), params=params))
+    labels = table["label"].to_numpy(dtype=str)
     if params.balance in SAMPLERS:
         plan = plan_smote(
             images,
@@ -93,22 +115,32 @@ def _balance(
             space=params.space,
         )
         rows = [
-            {"label": name, "kind": "smote", "id": views["id"][first], "partner": views["id"][second], "copy": number}
+            {"label": name, "kind": "smote", "id": table["id"][first], "partner": table["id"][second], "copy": number}
             for number, (name, first, second, _) in enumerate(plan)
         ]
         return _rows(rows), (np.rint(image).clip(0, 255).astype(np.uint8) for image in blend(images, plan))
     if params.balance == "repeat":
-        picks = np.concatenate([_repetitions(labels, name=name, target=target, seed=seed) for name in targets])
+        picks = np.concatenate(
+            [_repetitions(labels, name=name, target=target, seed=seed) for name, target in targets.items()]
+        )
         rows = [
-            {"label": labels[pick], "kind": "repeat", "id": views["id"][pick], "partner": "", "copy": number}
+            {"label": labels[pick], "kind": "repeat", "id": table["id"][pick], "partner": "", "copy": number}
             for number, pick in enumerate(picks)
         ]
         return _rows(rows), (images[pick] for pick in picks)
     return _rows([]), iter(())
 
 
+def _target(largest: int, *, params: AugmentParams) -> int:
+    """Return the size that the balance gives every class: that of the ``largest``, more only where no views will do."""
+    wanted = params.target_per_class or 0
+    if params.order == "balance_first":
+        wanted = 0 if params.copies is None else math.ceil(wanted / (1 + params.copies))
+    return max(wanted, largest)
+
+
 def _rows(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["label", "kind", "id", "partner", "copy"]).astype({"copy": int})
+    return pd.DataFrame(rows, columns=_COLUMNS).astype({"copy": int})
 
 
 def _repetitions(labels: NDArray[np.str_], *, name: str, target: int, seed: int) -> NDArray[np.int_]:

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from wbc.commands.failure import failure
+from wbc.commands.gate import gate
+from wbc.commands.promote import promote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,41 +28,8 @@ app = typer.Typer(
 )
 
 
-@app.command()
-def gate(
-    evaluation: Annotated[Path, typer.Option(help="The metrics to judge.")] = Path("metrics/evaluation.json"),
-    training: Annotated[Path, typer.Option(help="What is known of the training.")] = Path("metrics/train.json"),
-    params: Annotated[Path, typer.Option(help="The file whose section `gate` holds the thresholds.")] = Path(
-        "params.yaml"
-    ),
-) -> None:
-    """Compare the test metrics with the thresholds of `gate` in params.yaml; exit 1 when one is missed or absent.
-
-    A model that fell back to random weights is refused as well, and one from a leaky split.
-    """
-    from wbc.gate import check_gate, check_split, check_weights, read_metrics
-    from wbc.params.base import read_section
-    from wbc.params.gate import GateParams
-
-    try:
-        thresholds = read_section(GateParams, "gate", path=params)
-        measured = read_metrics(evaluation, stage="evaluate")
-        checks = check_gate(measured, gate=thresholds)
-        weights = check_weights(read_metrics(training, stage="train"), gate=thresholds)
-        refusals = [reason for reason in (weights, check_split(measured)) if reason]
-    except (OSError, ValueError) as error:
-        raise _failure(error) from error
-    table = Table("metric", "measured", "required", "")
-    for check in checks:
-        value = "absent" if check.measured is None else f"{check.measured:.4f}"
-        verdict = Text("passed", style="green") if check.passed else Text("missed", style="bold red")
-        table.add_row(check.metric, value, f"{check.required:.4f}", verdict)
-    Console().print(table)
-    missed = sum(not check.passed for check in checks)
-    Console().print(f"{missed} of {len(checks)} thresholds missed" if missed else f"all {len(checks)} thresholds met")
-    for refusal in refusals:
-        Console(soft_wrap=True).print(Text(refusal, style="bold red"))
-    raise typer.Exit(1 if missed or refusals else 0)
+app.command()(gate)
+app.command()(promote)
 
 
 @app.command()
@@ -73,7 +45,7 @@ def publish(stage: Annotated[str | None, typer.Argument(help="Only this stage.")
         for name, outcome in tracking.publish(stage):
             Console(soft_wrap=True).print(Text(f"{name}: {outcome}"))
     except tracking.UnknownStageError as error:
-        raise _failure(error) from error
+        raise failure(error) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         warning = f"MLflow unreachable or unwilling ({reason}): the files are complete, run `wbc publish` later"
@@ -94,6 +66,96 @@ def models(
     from wbc.model_table import tabulate_models
 
     _write_table(output, files=("data/cells.npy", "data/split.csv", "data/train.npy"), tabulate=tabulate_models)
+
+
+@app.command()
+def compare(
+    metric: Annotated[str, typer.Option(help="A measure of metrics/evaluation.json.")] = "balanced_accuracy",
+    model: Annotated[list[str] | None, typer.Option(help="Only this model; may be repeated.")] = None,
+    run: Annotated[list[str] | None, typer.Option(help="Only this run or experiment; may be repeated.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="Only runs with this parameter=value; may be repeated.")
+    ] = None,
+    experiments: Annotated[bool, typer.Option(help="Read DVC's experiments in place of MLflow's runs.")] = False,
+    output: Annotated[Path, typer.Option(help="The Markdown file that the table goes into.")] = Path("comparison.md"),
+    figure: Annotated[Path, typer.Option(help="The PNG file with the intervals.")] = Path("comparison.png"),
+) -> None:
+    """Rank the recorded models that were tested on the same images, with intervals and paired tests.
+
+    Runs of other test parts or of leaky splits are not ranked but listed; exit 2 where such are asked for by name.
+    """
+    _be_quiet()
+    from wbc import comparable, experiment, ranking, ranking_report, tracking
+    from wbc.comparison import read_predictions
+
+    read_file = experiment.read_file if experiments else tracking.read_artifact
+    try:
+        runs = experiment.read_experiments() if experiments else tracking.read_runs()
+        if runs.empty:
+            raise ValueError("no run of a model is recorded: `dvc repro`, or `wbc publish`")
+        choice = comparable.choose_runs(
+            comparable.restrict(runs, where or []),
+            locked=tracking.read_locked([comparable.CELLS, comparable.SPLIT]),
+            models=model or [],
+            names=run or [],
+        )
+        ranked = ranking.rank(
+            choice.runs,
+            metric=metric,
+            read=lambda run_id: read_predictions(read_file(run_id, "metrics/predictions.csv")),
+        )
+        ranking_report.write_report(ranked, choice.left_out, output=output, figure=figure)
+    except (OSError, ValueError) as error:
+        raise failure(error) from error
+    header, rows = ranking_report.table_of(ranked)
+    table = Table(*header, box=SIMPLE)
+    table.columns[0].no_wrap = True
+    for row in rows:
+        plain = (cell.replace("`", "").replace("**", "").replace("<br>", "\n").replace(" (", "\n(") for cell in row)
+        table.add_row(*plain)
+    console = Console(highlight=False, width=max(Console().width, 140))
+    console.print(table, *ranking_report.notes_of(ranked, choice.left_out), sep="\n")
+    console.print(f"written to {output} and {figure}", soft_wrap=True)
+
+
+@app.command()
+def recipe(
+    name: Annotated[str | None, typer.Argument(help="Of a recipe; none: list them.")] = None,
+    stand_in: Annotated[
+        bool, typer.Option("--stand-in", help="A small run without the files that are missing.")
+    ] = False,
+    setting: Annotated[list[str] | None, typer.Option("--set", "-S", help="Also set parameter=value.")] = None,
+    table: Annotated[bool, typer.Option("--table", help="Write the table of what MLflow has recorded.")] = False,
+    output: Annotated[Path, typer.Option(help="A Markdown file with the marks of such a table.")] = Path(
+        "docs/recipes.md"
+    ),
+) -> None:
+    """Run a published system under its study's protocol and under an honest one, beside the study's figure."""
+    from wbc import recipes
+
+    try:
+        known = recipes.read_recipes()
+        if table:
+            _write_table(output, files=(), tabulate=partial(recipes.tabulate_recipes, recipes=known))
+        elif name is None:
+            listed = Table("recipe", "study", "claimed", "needs", box=SIMPLE)
+            listed.columns[0].no_wrap = True
+            for each, content in known.items():
+                listed.add_row(each, content.study, recipes.describe_claim(content), content.needs)
+            Console().print(listed)
+        else:
+            chosen = recipes.choose_recipe(name, known, stand_in=stand_in)
+            results = Table("claimed", recipes.describe_claim(chosen), box=SIMPLE, title=f"{name}: {chosen.study}")
+            for protocol in recipes.PROTOCOLS:
+                settings = recipes.settings_of(chosen, protocol, stand_in=stand_in)
+                outcome = recipes.run_recipe(name, protocol, settings=settings, extra=setting or [])
+                measured = recipes.describe(outcome, recipes.metrics_of(chosen, protocol))
+                results.add_row(f"ours, {protocol}", f"{measured}, weights {outcome.weights}")
+            if stand_in:
+                results.caption = "A stand-in: says nothing about the study."
+            Console().print(results)
+    except (OSError, ValueError) as error:
+        raise failure(error) from error
 
 
 @app.command()
@@ -131,17 +193,58 @@ def data_card(
         suspects = pd.read_csv("metrics/suspects.csv")
         insert_table(output, tabulate_data(cleaned, {part: parts[part] for part in SPLITS}, suspects))
     except (OSError, ValueError) as error:
-        raise _failure(error) from error
+        raise failure(error) from error
+    Console(soft_wrap=True).print(f"written to {output}")
+
+
+@app.command()
+def model_card(
+    output: Annotated[Path, typer.Option(help="The Markdown file to write.")] = Path("docs/model-card.md"),
+) -> None:
+    """Write the card of the trained model, from the files of the last run: intended use, data, protocol, results."""
+    from wbc.model_card import write_model_card
+    from wbc.results import read_results
+
+    try:
+        write_model_card(output, read_results())
+    except (OSError, ValueError) as error:
+        raise failure(error) from error
+    Console(soft_wrap=True).print(f"written to {output}")
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    experiment: Annotated[
+        str | None, typer.Option(help="A DVC experiment or git revision in place of this one.")
+    ] = None,
+) -> None:
+    """Put a run on one HTML page that needs no other file: scores, figures, mistakes, labels in doubt, parameters."""
+    from dvc.scm import RevError
+
+    from wbc.experiment import describe_revision, export_results
+    from wbc.report import write_report
+    from wbc.results import read_results
+
+    try:
+        if experiment is None:
+            write_report(output, read_results(), name=describe_revision())
+        else:
+            folder = Path("experiments") / experiment
+            export_results(experiment, destination=folder)
+            results = read_results(folder, params=folder / "params.yaml", lock=folder / "dvc.lock")
+            write_report(output, results, name=experiment)
+    except (OSError, ValueError, RevError) as error:
+        raise failure(error) from error
     Console(soft_wrap=True).print(f"written to {output}")
 
 
 def _write_table(output: Path, *, files: Sequence[str], tabulate: Callable[["pd.DataFrame"], str]) -> None:
     """Write what ``tabulate`` makes of the recorded runs on ``files`` into the Markdown file ``output``."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    _be_quiet()
     from wbc import tracking
     from wbc.markdown import insert_table
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         runs = tracking.read_runs(files)
         if runs.empty:
@@ -149,7 +252,7 @@ def _write_table(output: Path, *, files: Sequence[str], tabulate: Callable[["pd.
         table = tabulate(runs)
         insert_table(output, table)
     except (OSError, ValueError) as error:
-        raise _failure(error) from error
+        raise failure(error) from error
     Console(soft_wrap=True).print(Text(f"{table}written to {output}"))
 
 
@@ -160,20 +263,25 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
 
     from wbc.experiment import export_results
     from wbc.gate import read_metrics
+    from wbc.scores import describe, format_measure
 
     folder = Path("experiments") / experiment
     try:
         export_results(experiment, destination=folder)
         evaluation = read_metrics(folder / "evaluation.json", stage="evaluate")
     except (OSError, ValueError, RevError) as error:
-        raise _failure(error) from error
+        raise failure(error) from error
     table = Table("class", "sensitivity", "specificity", "precision", "F1", "images")
     for name, scores in evaluation["per_class"].items():
-        values = [scores[metric] for metric in ("sensitivity", "specificity", "precision", "f1")]
-        table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in values), str(scores["support"]))
-    overall = ", ".join(f"{name} {evaluation[name]:.3f}" for name in ("accuracy", "balanced_accuracy", "macro_f1"))
+        values = [
+            format_measure(scores, metric, digits=2) for metric in ("sensitivity", "specificity", "precision", "f1")
+        ]
+        table.add_row(name, *values, str(scores["support"]))
+    overall = ", ".join(describe(evaluation, metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1"))
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{experiment}: {evaluation['images']} test images, {overall}", table, sep="\n")
+    if (page := folder / "evaluation.md").exists():
+        console.print(f"in brackets 95 % intervals; more in {page}")
     console.print(f"confusion matrix and other figures: {folder / 'figures' / 'evaluate'}")
     console.print("compare experiments: .venv/bin/dvc exp show        compare runs in MLflow: make ui")
 
@@ -195,7 +303,7 @@ def audit(
     try:
         counts = audit_folder(folder, output=output)
     except (OSError, ValueError) as error:
-        raise _failure(error) from error
+        raise failure(error) from error
     twins = counts["twins"]
     table = Table("what", "count", "meaning")
     table.add_row("images", str(counts["images"]), f"{counts['unreadable']} of them cannot be decoded")
@@ -209,7 +317,7 @@ def audit(
     Console(soft_wrap=True).print(table, f"tables and figures: {output}", sep="\n")
 
 
-def _failure(error: Exception) -> typer.Exit:
-    """Print an error of the user's files or arguments as a red line on stderr; return the exit that goes with it."""
-    Console(stderr=True, soft_wrap=True).print(Text(str(error), style="red"))
-    return typer.Exit(2)
+def _be_quiet() -> None:
+    """Keep MLflow from reporting the use of itself, and the 60 migrations of a fresh database."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    logging.getLogger("alembic").setLevel(logging.WARNING)

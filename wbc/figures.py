@@ -1,69 +1,24 @@
 """Draws the figures of an evaluation as PNG files whose bytes depend on nothing but the arguments."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import cycle
 from math import ceil
 from pathlib import Path
+from typing import Any
 
-import matplotlib.style
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
-from sklearn.metrics import auc, roc_curve
 
 from wbc.arrays import Image
-from wbc.files import written_aside
+from wbc.figure_style import FAINT, INK, PALETTE, WIDTH, class_colours, drawn
+from wbc.scores import format_measure, read_interval
 
-_WIDTH = 8.0  # inches
 _CHUNK = 256  # images in memory at a time
 _GALLERY = 24  # mistakes
-_INK, _FAINT = "#333333", "#888888"
-# Made to be told apart by the colour-blind: Okabe & Ito (2008) but for its yellow, wine and olive of Tol (2021).
-_PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933")
-_STYLE = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": _FAINT,
-    "axes.grid": True,
-    "axes.labelcolor": _INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlecolor": _INK,
-    "axes.titlelocation": "left",
-    "axes.titlesize": "medium",
-    "axes.titleweight": "bold",
-    "figure.titlesize": "medium",
-    "figure.titleweight": "bold",
-    "font.size": 10.0,
-    "grid.color": "#E6E6E6",
-    "legend.frameon": False,
-    "lines.linewidth": 2.0,
-    "savefig.dpi": 100,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-}
-
-
-@contextmanager
-def _drawn(path: Path, *, height: float) -> Iterator[Figure]:
-    """Yield a figure of ``height`` inches; write it to ``path`` when the block ends well.
-
-    The style starts from matplotlib's defaults, so that no matplotlibrc of a user changes a byte.
-    """
-    with matplotlib.style.context(["default", _STYLE]):
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-        yield figure
-        with written_aside(path) as aside:
-            figure.savefig(aside, metadata={"Software": None})
-
-
-def _colours(classes: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each class, the same whatever the order in which the classes are given."""
-    return dict(zip(sorted(classes), cycle(_PALETTE), strict=False))
 
 
 def _grid(figure: Figure, count: int, *, columns: int) -> list[Axes]:
@@ -77,56 +32,86 @@ def _grid(figure: Figure, count: int, *, columns: int) -> list[Axes]:
 
 def confusion_matrix(path: Path, *, counts: Mapping[str, Mapping[str, int]], classes: Sequence[str]) -> None:
     """Draw ``counts`` {truth: {prediction: images}}, shaded by their share of the true class."""
-    table = np.array([[counts[truth][prediction] for prediction in classes] for truth in classes])
-    support = table.sum(axis=1)
-    shares = table / np.maximum(support, 1)[:, None]
+    table = _counts_table(counts, classes=classes)
     right, images = int(np.trace(table)), int(table.sum())
     crowded = len(classes) > 5
-    with _drawn(path, height=6.0) as figure:
+    with drawn(path, height=6.0) as figure:
         axes = figure.add_subplot()
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        for (row, column), share in np.ndenumerate(shares):
-            count = table[row, column]
-            text, ink = f"{count}\n{share:.0%}" if count else "0", "white" if share > 0.5 else _INK
-            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=9 if crowded else 13)
+        _shade_counts(axes, table, size=9 if crowded else 13, shares=True)
         slant, alignment = (30, "right") if crowded else (0, "center")
         axes.set_xticks(range(len(classes)), classes, rotation=slant, ha=alignment)
-        axes.set_yticks(range(len(classes)), [f"{name}\nn = {n}" for name, n in zip(classes, support, strict=True)])
+        support = zip(classes, table.sum(axis=1), strict=True)
+        axes.set_yticks(range(len(classes)), [f"{name}\nn = {n}" for name, n in support])
         axes.set(xlabel="prediction, with its share of the true class", ylabel="truth")
         axes.set_title(f"{right} of {images} images right: accuracy {right / images:.3f}")
-        axes.grid(visible=False)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
 
 
-def roc_curves(
-    path: Path, *, truth: NDArray[np.integer], probabilities: NDArray[np.floating], classes: Sequence[str]
+def confusion_by_flag(
+    path: Path, *, counts: Mapping[str, Mapping[str, Mapping[str, int]]], titles: Mapping[str, str]
 ) -> None:
-    """Draw the one-vs-rest ROC curve of each class that has both members and others.
+    """Draw a confusion {truth: {prediction: images}} for each flag of ``counts``, below its title."""
+    columns = min(len(counts), 3)
+    classes = list(next(iter(counts.values())))
+    with drawn(path, height=0.7 + 3.1 * ceil(len(counts) / columns)) as figure:
+        figure.supxlabel("prediction", fontsize="medium")
+        figure.supylabel("truth", fontsize="medium")
+        for axes, (name, confusion) in zip(_grid(figure, len(counts), columns=columns), counts.items(), strict=True):
+            _shade_counts(axes, _counts_table(confusion, classes=classes), size=9, shares=False)
+            axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", fontsize=7)
+            axes.set_yticks(range(len(classes)), classes, fontsize=7)
+            axes.set_title(titles[name], fontsize="small")
 
-    ``truth`` (images,) holds indices into ``classes``, ``probabilities`` is (images, classes).
+
+def _counts_table(counts: Mapping[str, Mapping[str, int]], *, classes: Sequence[str]) -> NDArray[np.int_]:
+    return np.array([[counts[truth][prediction] for prediction in classes] for truth in classes])
+
+
+def _shade_counts(axes: Axes, table: NDArray[np.int_], *, size: float, shares: bool) -> None:
+    """Write the confusion ``table`` in letters of ``size`` points, shaded by its share of each row."""
+    parts = table / np.maximum(table.sum(axis=1), 1)[:, None]
+    axes.imshow(parts, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), part in np.ndenumerate(parts):
+        count = table[row, column]
+        text = f"{count}\n{part:.0%}" if count and shares else f"{count}"
+        ink = "white" if part > 0.5 else INK
+        axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=size)
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def class_measures(path: Path, *, per_class: Mapping[str, Mapping[str, Any]]) -> None:
+    """Draw sensitivity, specificity and positive predictive value of each class with their 95 % intervals.
+
+    ``per_class`` is that of wbc.scores.evaluate_with_intervals; what is not defined is left out.
     """
-    colours = _colours(classes)
-    with _drawn(path, height=5.2) as figure:
-        axes = figure.add_subplot()
-        axes.plot([0, 1], [0, 1], color=_FAINT, linestyle=":", linewidth=1.2)
-        for index, name in enumerate(classes):
-            member = truth == index
-            if not 0 < member.sum() < len(member):
-                continue
-            false_positives, true_positives, _ = roc_curve(member, probabilities[:, index])
-            label = f"{name}  {auc(false_positives, true_positives):.3f}  (n = {member.sum()})"
-            axes.plot(false_positives, true_positives, color=colours[name], label=label, clip_on=False)
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="1 - specificity", ylabel="sensitivity")
-        axes.set_title("Each class against the rest")
-        figure.legend(loc="outside right center", title="area under the curve", alignment="left")
+    colours = class_colours(list(per_class))
+    titles = {"sensitivity": "sensitivity", "specificity": "specificity", "precision": "PPV (precision)"}
+    with drawn(path, height=1.4 + 0.55 * len(per_class)) as figure:
+        panels = figure.subplots(1, len(titles), sharex=True, sharey=True)
+        for axes, (metric, title) in zip(panels, titles.items(), strict=True):
+            for row, (name, scores) in enumerate(per_class.items()):
+                interval = read_interval(scores, metric)
+                if interval is None:
+                    continue
+                axes.plot([interval.low, interval.high], [row, row], color=colours[name])
+                axes.plot(interval.value, row, "o", color=colours[name], clip_on=False)
+                text = format_measure(scores, metric, digits=2)
+                axes.annotate(text, (0, row), (2, 6), textcoords="offset points", fontsize=8)
+            axes.set_title(title)
+            axes.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1], xticklabels=["0", "", "0.5", "", "1"])
+            axes.set_ylim(len(per_class) - 0.5, -0.7)
+            axes.tick_params(axis="y", length=0)
+            axes.grid(visible=False, axis="y")
+        panels[0].set_yticks(range(len(per_class)), [f"{name}\nn = {s['support']}" for name, s in per_class.items()])
+        panels[1].set_xlabel("with 95 % intervals, Wilson's at 0 and at 1")
 
 
 def class_distribution(path: Path, *, stages: Mapping[str, Mapping[str, int]]) -> None:
     """Draw the images of each class at each of ``stages`` {stage: {class: images}}, a class without any as 0."""
     classes = sorted({name for counts in stages.values() for name in counts})
     thickness = 0.8 / len(stages)
-    with _drawn(path, height=1.2 + 0.24 * len(classes) * len(stages)) as figure:
+    with drawn(path, height=1.2 + 0.24 * len(classes) * len(stages)) as figure:
         axes = figure.add_subplot()
         for number, (stage, counts) in enumerate(stages.items()):
             positions = np.arange(len(classes)) + (number - (len(stages) - 1) / 2) * thickness
@@ -146,10 +131,10 @@ def class_distribution(path: Path, *, stages: Mapping[str, Mapping[str, int]]) -
 def average_images(path: Path, *, images: Image, labels: Sequence[str]) -> None:
     """Draw the mean of each class's images; ``images`` (images, height, width, 3) uint8 may be memory-mapped."""
     members = _members(labels)
-    colours = _colours(list(members))
+    colours = class_colours(list(members))
     columns = min(len(members), 5)
-    height = ceil(len(members) / columns) * (_WIDTH / columns * images.shape[1] / images.shape[2] + 0.5)
-    with _drawn(path, height=height) as figure:
+    height = ceil(len(members) / columns) * (WIDTH / columns * images.shape[1] / images.shape[2] + 0.5)
+    with drawn(path, height=height) as figure:
         for axes, (name, indices) in zip(_grid(figure, len(members), columns=columns), members.items(), strict=True):
             total = sum(chunk.sum(axis=0, dtype=np.int64) for chunk in _chunks(images, indices))
             axes.imshow(np.rint(total / len(indices)).astype(np.uint8))
@@ -163,9 +148,9 @@ def pixel_distribution(path: Path, *, images: Image, labels: Sequence[str]) -> N
     ``images`` (images, height, width, 3) uint8 may be memory-mapped.
     """
     members = _members(labels)
-    colours = _colours(list(members))
+    colours = class_colours(list(members))
     histograms = {name: _histograms(images, indices) for name, indices in members.items()}
-    with _drawn(path, height=3.4) as figure:
+    with drawn(path, height=3.4) as figure:
         panels = figure.subplots(1, 3, sharey=True)
         for channel, (axes, title) in enumerate(zip(panels, ("red", "green", "blue"), strict=True)):
             for name, histogram in histograms.items():
@@ -219,8 +204,8 @@ def mistakes(
     wrong = np.flatnonzero(np.asarray(truth) != np.asarray(prediction))
     order = sorted(wrong.tolist(), key=lambda index: (-confidence[index], identifiers[index]))[:_GALLERY]
     columns = 4
-    height = 0.4 + ceil(len(order) / columns) * (_WIDTH / columns * images.shape[1] / images.shape[2] + 0.5)
-    with _drawn(path, height=height if order else 1.0) as figure:
+    height = 0.4 + ceil(len(order) / columns) * (WIDTH / columns * images.shape[1] / images.shape[2] + 0.5)
+    with drawn(path, height=height if order else 1.0) as figure:
         if not order:
             figure.suptitle(f"No mistake among {len(truth)} images", y=0.5, va="center")
             return
@@ -229,7 +214,7 @@ def mistakes(
         for axes, index in zip(_grid(figure, len(order), columns=columns), order, strict=True):
             axes.imshow(images[positions[index]])
             axes.set_title(f"{truth[index]} called\n{prediction[index]} {confidence[index]:.2f}", weight="normal")
-            axes.set_xlabel(identifiers[index], loc="left", fontsize="small", color=_FAINT)
+            axes.set_xlabel(identifiers[index], loc="left", fontsize="small", color=FAINT)
 
 
 def learning_curves(path: Path, *, history: pd.DataFrame) -> None:
@@ -238,21 +223,19 @@ def learning_curves(path: Path, *, history: pd.DataFrame) -> None:
     ``history`` has the columns epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, one row for each epoch.
     """
     best = history.iloc[int(history["val_loss"].argmin())]
-    with _drawn(path, height=3.4) as figure:
+    with drawn(path, height=3.4) as figure:
         panels = figure.subplots(1, 3, width_ratios=[3, 3, 2])
         for axes, metric in zip(panels, ("loss", "accuracy"), strict=False):
-            axes.plot(history["epoch"], history[metric], color=_PALETTE[1], marker=".", label="training")
-            axes.plot(history["epoch"], history[f"val_{metric}"], color=_PALETTE[0], marker=".", label="validation")
-            axes.plot(
-                best["epoch"], best[f"val_{metric}"], "o", color=_PALETTE[0], markersize=9, markerfacecolor="none"
-            )
+            axes.plot(history["epoch"], history[metric], color=PALETTE[1], marker=".", label="training")
+            axes.plot(history["epoch"], history[f"val_{metric}"], color=PALETTE[0], marker=".", label="validation")
+            axes.plot(best["epoch"], best[f"val_{metric}"], "o", color=PALETTE[0], markersize=9, markerfacecolor="none")
             axes.set_title(metric)
-        panels[2].plot(history["epoch"], history["learning_rate"], color=_FAINT, marker=".")
+        panels[2].plot(history["epoch"], history["learning_rate"], color=FAINT, marker=".")
         panels[2].set_title("learning rate")
         panels[2].set_ylim(0, None)
         panels[2].yaxis.set_major_formatter("{x:g}")
         for axes in panels:
-            axes.axvline(best["epoch"], color=_FAINT, linestyle=":", linewidth=1.2, zorder=0)
+            axes.axvline(best["epoch"], color=FAINT, linestyle=":", linewidth=1.2, zorder=0)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.set_xlabel("epoch")
         reached = f"validation loss {best['val_loss']:.3f}, accuracy {best['val_accuracy']:.3f}"

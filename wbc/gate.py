@@ -1,26 +1,37 @@
-"""Compares the metrics of an evaluation with the least values that `gate` in params.yaml asks for."""
+"""Judges the results of a model on the test part by the rules of `gate` in params.yaml."""
 
 import json
+import math
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
+from wbc.comparison import Difference, Predictions, paired_differences, read_predictions
 from wbc.fallback import fell_back
-from wbc.params.gate import GateParams
+from wbc.manifest import SPLIT, TRAIN, UNUSED, read_table
+from wbc.params.gate import AgainstParams, GateParams
 
 
 @dataclass(frozen=True)
 class Check:
-    """One threshold and the value measured on the test part, None when the evaluation lacks it."""
+    """One rule and what came of it; measured values with the ends of their 95 % intervals where these are known."""
 
-    metric: str
-    required: float
-    measured: float | None
+    rule: str
+    outcome: Literal["passed", "failed", "skipped"]
+    measured: float | None = None
+    low: float | None = None
+    high: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    note: str = ""
 
-    @property
-    def passed(self) -> bool:
-        """Tell whether the metric is there and reaches the threshold."""
-        return self.measured is not None and self.measured >= self.required
+
+class Champion(NamedTuple):
+    """The model to beat: what people call it, and the folder of its predictions.csv."""
+
+    name: str
+    results: Path
 
 
 def read_metrics(path: Path, *, stage: str) -> dict[str, Any]:
@@ -28,9 +39,7 @@ def read_metrics(path: Path, *, stage: str) -> dict[str, Any]:
     try:
         metrics = json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise ValueError(
-            f"{path} does not exist: make it with `dvc repro {stage}`, or bring it back with `git restore {path}`"
-        ) from error
+        raise _absent(path, stage=stage) from error
     except ValueError as error:
         raise ValueError(f"{path} is not valid JSON ({error}): make it anew with `dvc repro -f {stage}`") from error
     if not isinstance(metrics, dict):
@@ -38,41 +47,173 @@ def read_metrics(path: Path, *, stage: str) -> dict[str, Any]:
     return metrics
 
 
-def check_weights(training: dict[str, Any], *, gate: GateParams) -> str | None:
-    """Return why the weights that training started from, as train.json names them, shut the gate; None if not."""
+def judge(results: Path, *, data: Path, gate: GateParams, champion: Champion | None) -> list[Check]:
+    """Return a check for each rule: thresholds in the order of ``gate``, then weights, split, leaks and the champion.
+
+    The folder ``results`` holds evaluation.json, train.json and predictions.csv; the folder ``data`` split.csv and
+    train.csv, or not. The gate is open when no check failed. Raises ValueError for results that are absent or unusable.
+    """
+    evaluation = read_metrics(results / "evaluation.json", stage="evaluate")
+    training = read_metrics(results / "train.json", stage="train")
+    predictions = _read_predictions(results / "predictions.csv")
+    return [
+        *check_thresholds(evaluation, gate=gate),
+        check_weights(training, gate=gate),
+        check_split(evaluation, gate=gate),
+        check_leaks(predictions, data=data, gate=gate),
+        check_champion(predictions, champion=champion, gate=gate),
+    ]
+
+
+def is_open(checks: Sequence[Check]) -> bool:
+    """Tell whether none of the ``checks`` failed."""
+    return all(check.outcome != "failed" for check in checks)
+
+
+def check_thresholds(evaluation: dict[str, Any], *, gate: GateParams) -> Iterator[Check]:
+    """Yield one check for each threshold of ``gate``, in its order; those of a class are named CLASS.metric.
+
+    ``evaluation`` is flat for the overall metrics and holds ``per_class.<CLASS>.<metric>`` below; the ends of an
+    interval are beside their metric, with ``_low`` and ``_high`` in their names. What is absent fails.
+    """
+    for metric, floor in gate.overall.items():
+        yield _check_bound(evaluation, metric, rule=metric, at_least=floor)
+    for label, floors in gate.per_class.items():
+        scores = evaluation.get("per_class", {}).get(label, {})
+        for kind, floor in floors.items():
+            yield _check_bound(scores, kind, rule=f"{label}.{kind}", at_least=floor)
+    for error, ceiling in gate.calibration.items():
+        yield _check_bound(evaluation, error, rule=error, at_most=ceiling)
+
+
+def check_weights(training: dict[str, Any], *, gate: GateParams) -> Check:
+    """Return whether training started, as train.json says, from the weights that it was to start from."""
+    if not training.keys() >= {"model", "weights_requested", "weights_used"}:
+        return Check("weights", "failed", note="train.json does not name the weights that training started from")
     if gate.allow_random_weights or not fell_back(training):
-        return None
-    return (
+        return Check("weights", "passed")
+    note = (
         f"{training['model']} was trained from random weights, for its pretrained ones could not be had: bring them "
         "with `dvc repro --force --single-item weights` and train again, or set gate.allow_random_weights to true"
     )
+    return Check("weights", "failed", note=note)
 
 
-def check_split(evaluation: dict[str, Any]) -> str | None:
-    """Return why the split that evaluation.json names shuts the gate; None if it does not."""
-    if evaluation.get("split_strategy") != "leaky":
-        return None
-    return "the split is leaky: the model was trained on views of test images, take -S split.strategy=grouped"
+def check_split(evaluation: dict[str, Any], *, gate: GateParams) -> Check:
+    """Return whether the split that evaluation.json names lets the test part be trusted."""
+    match evaluation.get("split_strategy"):
+        case None:
+            note = "evaluation.json does not name the split: make it anew with `dvc repro -f evaluate`"
+        case "leaky":
+            note = "the split is leaky: the model was trained on views of test images, take -S split.strategy=grouped"
+        case "random" if not gate.allow_random_split:
+            note = (
+                "the split is random: photographs of one cell may be on both sides, take -S split.strategy=grouped, or "
+                "set gate.allow_random_split to true"
+            )
+        case _:
+            return Check("split", "passed")
+    return Check("split", "failed", note=note)
 
 
-def check_gate(evaluation: dict[str, Any], *, gate: GateParams) -> list[Check]:
-    """Return one check for each threshold of ``gate``, in its order; those of a class are named CLASS.metric.
+def check_leaks(predictions: Predictions, *, data: Path, gate: GateParams) -> Check:
+    """Return whether the tables in the folder ``data`` keep the images of ``predictions`` out of training.
 
-    ``evaluation`` is flat for the overall metrics and holds ``per_class.<CLASS>.<metric>`` below.
+    No group of ``data``/split.csv may be in two parts, unless random splits are allowed, and ``data``/train.csv may
+    name no test image, not even as the source of a view. Skipped where the tables are absent, as in a clone without
+    data, or of another split. Raises ValueError for tables that are not in order.
     """
-    checks = [
-        Check(metric=metric, required=required, measured=_number(evaluation, metric))
-        for metric, required in gate.overall.items()
-    ]
-    for label, thresholds in gate.per_class.items():
-        for metric, required in thresholds.items():
-            measured = _number(evaluation, "per_class", label, metric)
-            checks.append(Check(metric=f"{label}.{metric}", required=required, measured=measured))
-    return checks
+    if not (data / "split.csv").exists() or not (data / "train.csv").exists():
+        return Check("leaks", "skipped", note="split.csv and train.csv are not here: see the split's name")
+    split, training = read_table(data / "split.csv", SPLIT), read_table(data / "train.csv", TRAIN)
+    test = set(split.loc[split["split"] == "test", "id"])
+    if test != set(predictions.ids):
+        return Check("leaks", "skipped", note="split.csv is of other results: see the split's name")
+    if seen := test & {*training["id"], *training["partner"]}:
+        return Check("leaks", "failed", note=f"images of the test part were trained on: {_enumerate(seen)}")
+    parts = split[split["split"] != UNUSED].groupby("group")["split"].nunique()
+    crossing = set(parts.index[parts > 1])
+    if crossing and not gate.allow_random_split:
+        return Check("leaks", "failed", note=f"groups are in more than one part of the split: {_enumerate(crossing)}")
+    return Check("leaks", "passed")
 
 
-def _number(content: Any, *keys: str) -> float | None:
-    """Return the number that ``keys`` lead to; None when there is none, as for a metric that is undefined."""
-    for key in keys:
-        content = content.get(key) if isinstance(content, dict) else None
-    return float(content) if isinstance(content, int | float) else None
+def check_champion(predictions: Predictions, *, champion: Champion | None, gate: GateParams) -> Check:
+    """Return whether the model is not worse than ``champion`` by more than gate.against allows.
+
+    Skipped without a champion. One that cannot be compared fails, unless gate.allow_other_images.
+    """
+    if champion is None:
+        return Check("champion", "skipped", note="there is no champion to compare with")
+    metric = gate.against.metric
+    try:
+        reference = read_predictions(champion.results / "predictions.csv")
+        difference = paired_differences(reference, predictions, metrics=[metric])[metric]
+    except FileNotFoundError:
+        return _check_incomparable(f"{champion.name} has no metrics/predictions.csv", gate=gate)
+    except ValueError as error:
+        return _check_incomparable(f"{champion.name} cannot be compared with: {error}", gate=gate)
+    failure = _name_failure(difference, against=gate.against)
+    note = f"difference of {metric} to {champion.name}, paired on {len(predictions.ids)} images"
+    value, low, high = (None if math.isnan(end) else end for end in difference[:3])
+    return Check(
+        "champion",
+        "failed" if failure else "passed",
+        measured=value,
+        low=low,
+        high=high,
+        at_least=-gate.against.margin,
+        note=f"{note}: {failure}" if failure else note,
+    )
+
+
+def _name_failure(difference: Difference, *, against: AgainstParams) -> str:
+    """Return why a model is worse than the champion by too much; empty if it is not."""
+    least = -against.margin - 1e-9  # 0.85 - 0.9 is below -0.05 to a computer
+    if math.isnan(difference.value):
+        return "it is not defined"
+    if difference.value < least:
+        return "it is below what is allowed"
+    if against.judge == "interval" and difference.low < least:
+        return "its interval reaches below what is allowed"
+    return "it is small, but its whole interval is below 0" if difference.high < 0 else ""
+
+
+def _check_incomparable(reason: str, *, gate: GateParams) -> Check:
+    if gate.allow_other_images:
+        return Check("champion", "skipped", note=reason)
+    return Check("champion", "failed", note=f"{reason}; gate.allow_other_images: true judges by the other rules alone")
+
+
+def _enumerate(names: Collection[str]) -> str:
+    some = sorted(names)[:5]
+    return ", ".join(some) + (f" and {len(names) - len(some)} more" if len(names) > len(some) else "")
+
+
+def _check_bound(
+    scores: dict[str, Any], name: str, *, rule: str, at_least: float | None = None, at_most: float | None = None
+) -> Check:
+    measured, low, high = (_number(scores, key) for key in (name, f"{name}_low", f"{name}_high"))
+    met = (
+        measured is not None and (at_least is None or measured >= at_least) and (at_most is None or measured <= at_most)
+    )
+    return Check(rule, "passed" if met else "failed", measured, low, high, at_least, at_most)
+
+
+def _number(scores: Any, key: str) -> float | None:
+    """Return the number at ``key``; None when there is none, as for a metric that is undefined."""
+    value = scores.get(key) if isinstance(scores, dict) else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _read_predictions(path: Path) -> Predictions:
+    try:
+        return read_predictions(path)
+    except FileNotFoundError as error:
+        raise _absent(path, stage="evaluate") from error
+
+
+def _absent(path: Path, *, stage: str) -> ValueError:
+    return ValueError(
+        f"{path} does not exist: make it with `dvc repro {stage}`, or bring it back with `git restore {path}`"
+    )

@@ -94,8 +94,8 @@ TRAIN = pa.DataFrameSchema(
         "label": pa.Column(**_TEXT),
         "kind": pa.Column(str, pa.Check.isin(["original", "view", "smote", "repeat"])),
         "id": pa.Column(**_TEXT),  # the image it comes from
-        "partner": pa.Column(str),  # the other image of a SMOTE pair, else empty
-        "copy": pa.Column(int, pa.Check.ge(0)),
+        "partner": pa.Column(str),  # the other image of a SMOTE pair, also for a view of such a blend; else empty
+        "copy": pa.Column(int, pa.Check.ge(0)),  # number among the views of id and partner, or among the fillings
     },
     strict=True,
 )

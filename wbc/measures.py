@@ -64,6 +64,11 @@ def measure(
     return pd.DataFrame(columns)
 
 
+def confidence_bins(confidence: NDArray[np.floating]) -> NDArray[np.int_]:
+    """Return the number (images,) of each confidence's bin, from 0 on; a bin holds its lower edge, the last one 1."""
+    return np.minimum((confidence * BINS).astype(int), BINS - 1)
+
+
 def _divide(part: Floats, whole: Floats) -> Floats:
     """Return the ratio, nan where ``whole`` is 0."""
     return np.divide(part, whole, out=np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan), where=whole != 0)
@@ -121,7 +126,7 @@ def _calibration(
     """Return how far probabilities are from what happens, each (weightings,)."""
     total = weights.sum(axis=1)
     confidence = probabilities.max(axis=1)
-    bins = np.eye(BINS)[np.minimum((confidence * BINS).astype(int), BINS - 1)]
+    bins = np.eye(BINS)[confidence_bins(confidence)]
     gaps = np.abs(weights @ (bins * (confidence - right)[:, None])).sum(axis=1)
     return {
         "log_loss": weights @ -np.log(np.maximum(probabilities[members], _LEAST)) / total,

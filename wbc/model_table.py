@@ -1,5 +1,10 @@
 """The table of docs/models.md: every model that was trained and tested on the same images, as MLflow recorded it."""
 
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from wbc.fallback import fell_back
@@ -29,7 +34,12 @@ def tabulate_models(runs: pd.DataFrame) -> str:
     return render_table(list(COLUMNS), (_cells(run) for _, run in latest.iterrows()))
 
 
+def name_weights(run: Mapping[str, Any]) -> str:
+    """Return in Markdown what the training of ``run`` started from; random weights that nobody asked for stand out."""
+    return "**random**, no ImageNet" if fell_back(run) else str(run["weights_used"])
+
+
 def _cells(run: pd.Series) -> list[str]:
-    known = {str(name): value for name, value in run.items()}
-    known["weights"] = "**random**, no ImageNet" if fell_back(known) else known["weights_used"]
+    known = defaultdict(lambda: math.nan, {str(name): value for name, value in run.items()})
+    known["weights"] = name_weights(known)
     return [template.format_map(known) for template in COLUMNS.values()]

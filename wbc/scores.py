@@ -1,15 +1,51 @@
 """How well predicted probabilities agree with the true classes: the numbers of evaluation.json."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from wbc.intervals import bootstrap, percentile_ends, wilson_interval
+from wbc.intervals import Interval, bootstrap, percentile_ends, wilson_interval
 from wbc.measures import OVERALL, PER_CLASS, measure
+
+
+class Predicted(NamedTuple):
+    """The true classes of some images and what a model makes of them; its prediction is the most probable class."""
+
+    truth: NDArray[np.integer]  # (images,), indices into the classes
+    probabilities: NDArray[np.floating]  # (images, classes)
+
+    @property
+    def prediction(self) -> NDArray[np.intp]:
+        """The predicted class (images,), an index into the classes, the first of equals."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def confidence(self) -> NDArray[np.floating]:
+        """The probability of the prediction (images,)."""
+        return self.probabilities.max(axis=1)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the prediction is the truth (images,)."""
+        return self.prediction == self.truth
+
+
+class Proportion(NamedTuple):
+    """A share of images, the ends of its bootstrapped interval and those of Wilson's; None where it has no trial."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    wilson_low: float | None
+    wilson_high: float | None
+
+    def named(self, metric: str) -> dict[str, float | None]:
+        """Return the fields under the names of evaluation.json: ``<metric>``, ``<metric>_low`` and so on."""
+        return {metric: self.value} | {f"{metric}_{field}": getattr(self, field) for field in self._fields[1:]}
 
 
 def evaluate(
@@ -102,11 +138,88 @@ def _defined(value: float) -> float | None:
     return round(float(value), 9) if np.isfinite(value) else None  # the last bits depend on the order of summation
 
 
-def describe(scores: dict[str, Any], metric: str) -> str:
-    """Return one measure of `evaluate_with_intervals` as people read it: "macro F1 0.908 (0.815 to 0.970)"."""
-    name = metric.replace("_", " ").replace("f1", "F1")
-    value, low, high = (scores[key] for key in (metric, f"{metric}_low", f"{metric}_high"))
-    return f"{name} not defined" if value is None else f"{name} {value:.3f} ({low:.3f} to {high:.3f})"
+def score_proportions(
+    proportions: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]], *, groups: Sequence[str]
+) -> dict[str, Proportion]:
+    """Return for each name of ``proportions`` {name: (hits, trials)} the share of its trials that are hits.
+
+    Hits and trials say which images (images,) are such; a hit that is no trial does not count. The interval is that of
+    a bootstrap of whole ``groups`` (images,), beside Wilson's.
+    """
+    trials = np.array([chosen for _, chosen in proportions.values()], dtype=np.float64)
+    hits = np.array([hit & chosen for hit, chosen in proportions.values()], dtype=np.float64)
+
+    def statistic(weights: NDArray[np.float64]) -> pd.DataFrame:
+        drawn, whole = weights @ hits.T, weights @ trials.T
+        shares = np.divide(drawn, whole, out=np.full_like(drawn, np.nan), where=whole > 0)
+        return pd.DataFrame(shares, columns=list(proportions))
+
+    ends = percentile_ends(bootstrap(statistic, groups=groups))
+    counts = zip(proportions, hits.sum(axis=1), trials.sum(axis=1), strict=True)
+    return {name: _proportion(int(hit), int(whole), ends=ends[name]) for name, hit, whole in counts}
+
+
+def _proportion(hits: int, trials: int, *, ends: pd.Series) -> Proportion:
+    if trials == 0:
+        return Proportion(None, None, None, None, None)
+    wilson = wilson_interval(hits, trials)
+    return Proportion(wilson.value, float(ends["low"]), float(ends["high"]), wilson.low, wilson.high)
+
+
+def score_by_flag(predicted: Predicted, *, flags: Sequence[str], groups: Sequence[str]) -> dict[str, Any]:
+    """Return images, errors and accuracy with its intervals for each flag that occurs, and for ``unflagged`` images.
+
+    ``flags`` (images,) are those of the manifest, several joined by ";".
+    """
+    right = predicted.right
+    members = flag_members(flags)
+    accuracies = score_proportions({name: (right, member) for name, member in members.items()}, groups=groups)
+    return {
+        name: {
+            "images": int(member.sum()),
+            "errors": int((member & ~right).sum()),
+            **accuracies[name].named("accuracy"),
+        }
+        for name, member in members.items()
+    }
+
+
+def flag_members(flags: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    """Return which images (images,) are ``unflagged`` and which bear each flag that occurs, sorted, if any are."""
+    borne = [set(names.split(";")) - {""} for names in flags]
+    members = {"unflagged": np.array([not names for names in borne])}
+    members |= {flag: np.array([flag in names for names in borne]) for flag in sorted(set().union(*borne))}
+    return {name: member for name, member in members.items() if member.any()}
+
+
+def read_interval(scores: Mapping[str, Any], metric: str) -> Interval | None:
+    """Return one measure of `evaluate_with_intervals` with the interval to show, None where it is not defined.
+
+    That is the bootstrap's; where all resamples are alike, as at a value of 1, it is Wilson's if there is one. Else the
+    ends are nan, as in files that are older than the intervals.
+    """
+    value = scores.get(metric)
+    if value is None:
+        return None
+    for kind in ("", "_wilson"):
+        low, high = (scores.get(f"{metric}{kind}_{end}") for end in ("low", "high"))
+        if low is not None and high is not None and low < high:
+            return Interval(value, low, high)
+    return Interval(value, np.nan, np.nan)
+
+
+def format_measure(scores: Mapping[str, Any], metric: str, *, digits: int = 3) -> str:
+    """Return `read_interval` as people read it: "0.908 (0.815 to 0.970)", "-" where it is not defined."""
+    interval = read_interval(scores, metric)
+    if interval is None:
+        return "-"
+    ends = f" ({interval.low:.{digits}f} to {interval.high:.{digits}f})" if np.isfinite(interval.low) else ""
+    return f"{interval.value:.{digits}f}{ends}"
+
+
+def describe(scores: Mapping[str, Any], metric: str) -> str:
+    """Return one measure with its name: "macro F1 0.908 (0.815 to 0.970)"."""
+    return f"{metric.replace('_', ' ').replace('f1', 'F1').replace('brier', 'Brier')} {format_measure(scores, metric)}"
 
 
 def count_confusion(

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 from wbc.arrays import Image
 
 _ROWS, _COLUMNS = 1024, 2048  # of the images' table at a time, to bound the memory of distances
+_BORDER = 10  # neighbours of an image that tell whether classes meet there, imbalanced-learn's default
 _SIDE, _COMPONENTS = 32, 50  # px of the images whose principal components are taken, and how many
+_MORE = "or have more views drawn first, by augment.copies and augment.order"
 
 
 class Blend(NamedTuple):
@@ -138,12 +141,15 @@ SAMPLERS: dict[str, Any] = {
 def principal_components(images: Image) -> NDArray[np.float32]:
     """Return up to 50 principal components (images, components) of the images at 32x32 px.
 
-    ``images`` is uint8 (images, height, width, 3) and may be memory-mapped.
+    ``images`` is uint8 (images, height, width, 3) and may be memory-mapped. One thread computes them, so that they do
+    not depend on the number of cores.
     """
     small = np.stack([cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for image in images])
     pixels = small.reshape(len(small), -1).astype(np.float32)
-    reduction = PCA(min(_COMPONENTS, *pixels.shape), svd_solver="covariance_eigh")
-    return reduction.fit_transform(pixels).astype(np.float32)
+    few = len(pixels) < pixels.shape[1]  # then the covariance of the pixels is the larger matrix
+    reduction = PCA(min(_COMPONENTS, *pixels.shape), svd_solver="full" if few else "covariance_eigh")
+    with threadpool_limits(1):
+        return reduction.fit_transform(pixels).astype(np.float32)
 
 
 def plan_smote(
@@ -162,8 +168,9 @@ def plan_smote(
     imbalanced-learn's sampler ``variant``, a key of SAMPLERS, on the same pixels as float32, to the last bit; with
     ``space`` pca, neighbours are those by `principal_components`. A class without a borderline stays as it is,
     and svm_smote falls short of the target where all support vectors are safe or all are not.
-    Raises ValueError for a class with fewer than ``neighbours`` + 1 images, before anything is computed, for svm_smote
-    on pixels, and for a class whose support vectors are all noise.
+    Raises ValueError, before anything is computed, for a class with fewer than ``neighbours`` + 1 images and, unless
+    ``variant`` is smote, for fewer than 11 images in all; then for svm_smote on pixels and for a class whose support
+    vectors are all noise.
     """
     counts = {name: int((labels == name).sum()) for name in targets}
     scarce = {name: count for name, count in counts.items() if count < targets[name] and count <= neighbours}
@@ -173,7 +180,12 @@ def plan_smote(
         raise ValueError(
             f"SMOTE with {neighbours} neighbours needs {neighbours + 1} images of a class, but "
             + ", ".join(f"{name} has {count}" for name, count in scarce.items())
-            + f".\nSet {fewer}augment.balance to repeat, or raise augment.copies."
+            + f".\nSet {fewer}augment.balance to repeat, {_MORE}."
+        )
+    if variant != "smote" and len(images) <= _BORDER and any(counts[name] < targets[name] for name in targets):
+        raise ValueError(
+            f"{variant} looks at {_BORDER} neighbours of an image to see whether classes meet there and needs "
+            f"{_BORDER + 1} images, but there are {len(images)}.\nSet augment.balance to smote or repeat, {_MORE}."
         )
     sampler = SAMPLERS[variant](
         images,

@@ -33,11 +33,15 @@ from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.types import Schema, TensorSpec
 from sqlalchemy import create_engine
 
+from wbc.arrays import Image, read_images
 from wbc.root import project_root
+from wbc.store import tracking_uri
 
 MODEL = "models/model.keras"
+CELLS = "data/cells.npy"
 MODELS = "wbc"  # the experiment of trained models, one row each
-MODEL_STAGES = ("train", "evaluate")  # they share one run for each model, the row that people sort
+MODEL_STAGES = ("train", "evaluate", "explain")  # they share one run for each model, the row that people sort
+MOST = 50_000  # runs, as many as MLflow finds in one call
 BATCH = 100  # as many parameters or tags as MLflow takes in one call
 
 
@@ -68,17 +72,12 @@ class Record:
         return "fingerprint", self.fingerprint
 
 
-def tracking_uri() -> str:
-    """Return MLFLOW_TRACKING_URI if set, else the database in the main workspace."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root() / 'mlflow.db'}"
-
-
 def publish(name: str | None = None) -> Iterator[tuple[str, str]]:
     """Complete the run of the stage ``name``, or of every stage, in MLflow; yield each stage and what became of it.
 
     The stage whose command is running (DVC_STAGE) is read from its files, because dvc.lock is written after the
-    command. Others are read from dvc.lock and left out when their files differ from it. ``evaluate`` completes the
-    run of ``train`` first. Raises UnknownStageError, and MLflow's errors as they come.
+    command. Others are read from dvc.lock and left out when their files differ from it. Of MODEL_STAGES those before
+    ``name`` come first. Raises UnknownStageError, and MLflow's errors as they come.
     """
     with Repo() as repo:
         stages = {stage.name: stage for stage in repo.index.stages if isinstance(stage, PipelineStage)}
@@ -86,34 +85,63 @@ def publish(name: str | None = None) -> Iterator[tuple[str, str]]:
         if name is not None and name not in stages:
             raise UnknownStageError(f"no stage {name!r} to publish: there are {', '.join(stages)}")
         producers = {out.def_path: out for stage in stages.values() for out in stage.outs}
-        client = _connect()
-        for stage in stages if name is None else MODEL_STAGES if name == "evaluate" else [name]:
+        client = connect()
+        for stage in stages if name is None else _up_to(name):
             running = stage == os.environ.get("DVC_STAGE")
             if running or all(out.exists and not out.changed_checksum() for out in stages[stage].outs):
-                record = _read_record(stages[stage], producers=producers, from_files=running)
+                record = read_record(stages[stage], producers=producers, from_files=running)
                 yield stage, _complete(client, record, folder=Path(repo.root_dir))
             else:
                 yield stage, "left out, its files are not those of dvc.lock: run `dvc repro` or `dvc checkout`"
 
 
-def read_runs(files: Sequence[str]) -> pd.DataFrame:
-    """Return parameters, metrics and tags of the evaluated models that were trained on these ``files`` of dvc.lock.
+def _up_to(name: str) -> Sequence[str]:
+    """Return the stages whose files the run of the stage ``name`` shows by then, in their order."""
+    return MODEL_STAGES[: MODEL_STAGES.index(name) + 1] if name in MODEL_STAGES else [name]
 
-    One row for each run, the latest first. Raises MLflow's errors as they come.
+
+def read_runs(files: Sequence[str] = ()) -> pd.DataFrame:
+    """Return parameters, metrics, tags and ``run_id`` of the evaluated models that MLflow has recorded.
+
+    One row for each run, the latest first; only those that were trained on these ``files`` of dvc.lock.
+    Raises MLflow's errors as they come.
     """
+    conditions = [f"tags.`dep.{path}` = '{md5}'" for path, md5 in read_locked(files).items()]
+    client = connect()
+    experiment = client.get_experiment_by_name(MODELS)
+    query = " and ".join([*conditions, "tags.`published.evaluate` != ''"])
+    found = (
+        client.search_runs([experiment.experiment_id], query, max_results=MOST, order_by=["start_time DESC"])
+        if experiment
+        else []
+    )
+    return pd.DataFrame(
+        [{**run.data.params, **run.data.metrics, **run.data.tags, "run_id": run.info.run_id} for run in found]
+    )
+
+
+def read_artifact(run_id: str, path: str) -> str:
+    """Return the text of the artifact ``path`` of a run. Raises MLflow's errors and OSError as they come."""
+    connect()
+    return mlflow.artifacts.load_text(f"runs:/{run_id}/{path}")
+
+
+def read_locked(files: Sequence[str]) -> dict[str, str]:
+    """Return the MD5 that dvc.lock has for each of ``files``, which are dependencies of ``train``."""
     with Repo() as repo:
         [train] = (stage for stage in repo.index.stages if stage.addressing == "train")
         locked = {item.def_path: item.hash_info.value for item in train.deps}
-    client = _connect()
-    experiment = client.get_experiment_by_name(MODELS)
-    conditions = [f"tags.`dep.{path}` = '{locked[path]}'" for path in files]
-    query = " and ".join([*conditions, "tags.`published.evaluate` != ''"])
-    found = client.search_runs([experiment.experiment_id], query, order_by=["start_time DESC"]) if experiment else []
-    return pd.DataFrame([{**run.data.params, **run.data.metrics, **run.data.tags} for run in found])
+    return {path: locked[path] for path in files}
 
 
-def _read_record(stage: PipelineStage, *, producers: Mapping[str, Output], from_files: bool) -> Record:
-    """Read a stage's hashes and parameters from the working directory or from dvc.lock; ``producers``: outs by path.
+def name_params(record: Record) -> dict[str, str]:
+    """Return the parameters of ``record`` as MLflow shows them: those of any model's block begin with ``model.``."""
+    block = f"models.{record.params.get('model')}."  # named alike for all models, so that they share columns
+    return {key.replace(block, "model."): _text(value) for key, value in record.params.items()}
+
+
+def read_record(stage: PipelineStage, *, producers: Mapping[str, Output], from_files: bool = False) -> Record:
+    """Return a stage's hashes and parameters from the working directory or from dvc.lock; ``producers``: outs by path.
 
     The stages that made the inputs add their parameters, unless they have made something else since.
     """
@@ -125,7 +153,7 @@ def _read_record(stage: PipelineStage, *, producers: Mapping[str, Output], from_
     inputs = {path: md5 for path, md5 in files.items() if path in producers}
     params: dict[str, Any] = {}
     for maker in {producers[path].stage for path, md5 in inputs.items() if producers[path].hash_info.value == md5}:
-        params |= _read_record(maker, producers=producers, from_files=False).params
+        params |= read_record(maker, producers=producers, from_files=False).params
     for item in stage.deps:
         if isinstance(item, ParamsDependency):
             params |= flatten(value(item))
@@ -133,18 +161,19 @@ def _read_record(stage: PipelineStage, *, producers: Mapping[str, Output], from_
     return Record(stage=stage.name, outs=outs, dependencies=files, inputs=inputs, params=params)
 
 
-def _connect() -> MlflowClient:
+def connect() -> MlflowClient:
     """Return a client that gives up within seconds where MLflow by itself would try for minutes."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # s
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     mlflow.set_tracking_uri(tracking_uri())
-    with _one_at_a_time():
+    with one_at_a_time():
         if urlsplit(tracking_uri()).scheme.partition("+")[0] in DATABASE_ENGINES:
             create_engine(tracking_uri()).connect().close()
         return MlflowClient()
 
 
-def _one_at_a_time() -> FileLock:
+def one_at_a_time() -> FileLock:
     """Return the lock for what fails when two processes do it at once: to set up a database, to add a model's run."""
     return FileLock(project_root() / "mlflow.db.lock")
 
@@ -168,13 +197,11 @@ def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
         numbers |= best
     now = round(1000 * time.time())  # a later value is the one that MLflow shows
     metrics = [Metric(key, value, now, 0) for key, value in numbers.items() if run.data.metrics.get(key) != value]
-    block = f"models.{record.params.get('model')}."  # named alike for all models, so that they share columns
-    params = {key.replace(block, "model."): value for key, value in record.params.items()}
     tags = {f"out.{path}": md5 for path, md5 in record.outs.items()}
     tags |= {f"dep.{path}": md5 for path, md5 in record.dependencies.items()} | texts
     entities: dict[str, list[Any]] = {
         "metrics": history + metrics,
-        "params": [Param(key, _text(value)) for key, value in params.items() if key not in run.data.params],
+        "params": [Param(key, value) for key, value in name_params(record).items() if key not in run.data.params],
         "tags": [RunTag(_valid(key), value) for key, value in tags.items()],
     }
     for kind, items in entities.items():
@@ -184,12 +211,12 @@ def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
     inputs = {path: md5 for path, md5 in record.inputs.items() if path != MODEL}
     client.log_inputs(run_id, [_dataset(folder / path, name=path, md5=md5) for path, md5 in inputs.items()])
     for path in record.outs:
-        if path.startswith("metrics/") and path.endswith((".json", ".csv")):
+        if path.startswith("metrics/") and path.endswith((".json", ".csv", ".md")):
             client.log_artifact(run_id, str(folder / path), "metrics")
     for figure in sorted((folder / "metrics" / "figures" / record.stage).glob("*.png")):
         client.log_artifact(run_id, str(figure), "figures")
     if record.stage == "train" and not (run.outputs and run.outputs.model_outputs):
-        _log_model(folder / MODEL, run_id=run_id)
+        log_model(folder / MODEL, cells=folder / CELLS, run_id=run_id)
     end = run.info.end_time or start + round(1000 * timing.get("seconds", 0))
     client.set_terminated(run_id, end_time=end)
     client.set_tag(run_id, published, record.fingerprint)  # last: a run without it is not complete
@@ -197,12 +224,12 @@ def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
 
 
 def _find_or_create(client: MlflowClient, record: Record, *, start: int) -> Run | None:
-    """Return the run of ``record``, begun at ``start`` (ms) if new; None for an evaluation of a model without a run."""
+    """Return the run of ``record``, begun at ``start`` (ms) if new; None for what follows on a model without a run."""
     key, value = record.identity
-    with _one_at_a_time():
+    with one_at_a_time():
         experiment = _find_or_create_experiment(client, MODELS if record.stage in MODEL_STAGES else "wbc-data")
         found = client.search_runs([experiment], f"tags.`{key}` = '{value}'", max_results=1)
-        if found or record.stage == "evaluate":
+        if found or record.stage in MODEL_STAGES[1:]:
             return found[0] if found else None
         git = subprocess.run(["git", "rev-parse", "--quiet", "--verify", "HEAD"], capture_output=True, text=True)
         tags = {key: value, "stage": record.stage, "git_commit": git.stdout.strip()}
@@ -254,20 +281,36 @@ def _read_history(folder: Path, *, best_epoch: int, timestamp: int) -> tuple[lis
     return points, best
 
 
-def _log_model(path: Path, *, run_id: str) -> None:
-    """Log the Keras model at ``path`` with its signature, so that MLflow can load and serve it."""
+def log_model(path: Path, *, cells: Path, run_id: str) -> str:
+    """Log the Keras model at ``path`` so that MLflow can load and serve it; return its id there.
+
+    Its signature comes with it, and as input example the first of the images at ``cells``, or a black one where these
+    are not images for this model.
+    """
     import keras  # here, because TensorFlow takes seconds to start and no other stage needs it
     import mlflow.tensorflow
 
+    keras.config.disable_interactive_logging()  # MLflow tries the example
     model = keras.saving.load_model(path, compile=False)
     inputs, outputs = (
         Schema([TensorSpec(np.dtype(tensor.dtype), (-1, *tensor.shape[1:])) for tensor in tensors])
         for tensors in (model.inputs, model.outputs)
     )
     versions = [f"{name}=={importlib.metadata.version(name)}" for name in ("keras", "numpy", "tensorflow")]
-    signature = ModelSignature(inputs, outputs)
     with mlflow.start_run(run_id=run_id):  # without requirements given, MLflow infers them for 10 s
-        mlflow.tensorflow.log_model(model, name="model", signature=signature, pip_requirements=versions)
+        logged = mlflow.tensorflow.log_model(
+            model,
+            name="model",
+            signature=ModelSignature(inputs, outputs),
+            input_example=_read_example(cells, shape=model.input_shape[1:]),
+            pip_requirements=versions,
+        )
+    return logged.model_id
+
+
+def _read_example(cells: Path, *, shape: tuple[int, ...]) -> Image:
+    images = read_images(cells)[:1] if cells.exists() else None
+    return np.array(images) if images is not None and images.shape[1:] == shape else np.zeros((1, *shape), np.uint8)
 
 
 def _dataset(path: Path, *, name: str, md5: str) -> DatasetInput:

@@ -15,11 +15,11 @@ _STAINS /= np.linalg.norm(_STAINS, axis=1, keepdims=True)
 _UNMIX = np.linalg.inv(_STAINS)
 
 
-def render(task: tuple[str, int, int], *, cells: Path, params: AugmentParams, seed: int) -> Image:
-    """Return the image ``(id, copy, position)``: the original for copy 0, else its view."""
-    identifier, copy, position = task
-    image = np.asarray(read_images(cells)[position])
-    return image if copy == 0 else random_view(image, params=params, draws=generator(seed, "view", identifier, copy))
+def render(task: tuple[int, tuple[str | int, ...]], *, images: Path, params: AugmentParams, seed: int) -> Image:
+    """Return for ``(position, keys)`` the image there: as it is without ``keys``, else the view that they draw."""
+    position, keys = task
+    image = np.asarray(read_images(images)[position])
+    return random_view(image, params=params, draws=generator(seed, "view", *keys)) if keys else image
 
 
 def random_view(image: Image, *, params: AugmentParams, draws: np.random.Generator) -> Image:

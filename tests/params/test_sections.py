@@ -51,6 +51,7 @@ def test_an_unknown_key_is_refused(section: str) -> None:
         ("augment", {"target_per_class": 0}),
         ("augment", {"copies": -1}),
         ("augment", {"balance": "smoke"}),
+        ("augment", {"order": "smote_first"}),
         ("augment", {"neighbours": 0}),
         ("clean", {"window": 15}),
         ("clean", {"window": 5000}),

@@ -22,6 +22,7 @@ class AugmentParams(Section):
     brightness: Share
     colour: Share
     stain: Share
+    order: Literal["views_first", "balance_first"]
     balance: Literal["smote", "borderline_smote", "svm_smote", "repeat", "none"]
     space: Literal["pixels", "pca"]
     neighbours: PositiveInt

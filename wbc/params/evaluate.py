@@ -26,4 +26,5 @@ class EvaluateParams(Section):
     """How the test part is looked at, and what else the model is tested on."""
 
     views: Literal[1, 4, 8]  # positions of each image whose probabilities are averaged
+    wished_error: float | None = Field(ge=0, lt=1)  # of the predictions that need no review; None: no review
     external: tuple[ExternalParams, ...]

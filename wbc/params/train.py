@@ -23,6 +23,7 @@ class TrainParams(Section):
     accumulate: PositiveInt  # batches
     flips: bool
     mixed_precision: bool
+    temperature: bool  # fitted on the validation part after training
     tensorboard: bool
 
     @model_validator(mode="after")

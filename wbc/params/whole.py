@@ -70,6 +70,10 @@ def _require_fit(params: Params) -> None:
     for external in params.evaluate.external:
         if external.source == params.data.source:
             raise ParamsError(f"params.yaml: evaluate.external: {external.source} is what the model is trained on")
+    if params.split.strategy == "leaky" and params.augment.order != "views_first":
+        raise ParamsError(
+            "params.yaml: split.strategy: leaky draws views before it splits: set augment.order to views_first"
+        )
     gated = set(params.gate.per_class) & set(params.clean.exclude)
     if gated:
         raise ParamsError(f"params.yaml: gate.per_class: {', '.join(sorted(gated))} is dropped by clean.exclude")

@@ -1,0 +1,107 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from wbc.comparison import Predictions
+from wbc.ranking import Ranking, rank
+
+CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]
+IMAGES = 40  # in one fold
+
+
+def predictions(hits: int, *, fold: int) -> Predictions:
+    """Return predictions of the images of a fold, alternately of either class, of which so many are right."""
+    truth = np.arange(IMAGES) % 2
+    chances = np.eye(2)[np.where(np.arange(IMAGES) < hits, truth, 1 - truth)] * 0.8 + 0.1
+    ids = [f"{fold * IMAGES + number:05}" for number in range(IMAGES)]
+    return Predictions(ids, ids, truth, chances, CLASSES)
+
+
+def ranked(*runs: tuple[str, int, int, int], metric: str = "accuracy", **others: list[str]) -> Ranking:
+    """Return the ranking of runs (model, seed, fold, right images) with further columns."""
+    records = [
+        {
+            "model": model,
+            "weights_used": "random",
+            "seed": str(seed),
+            "data.source": "toy",
+            "split.strategy": "grouped",
+            "split.folds": "5",
+            "split.fold": str(fold),
+            "configuration": model,
+            "part": f"{seed}/{fold}",
+            "run_id": f"{hits} {fold}",
+            "train_seconds": float(hits),
+        }
+        for model, seed, fold, hits in runs
+    ]
+
+    def read(run_id: str) -> Predictions:
+        hits, fold = map(int, run_id.split())
+        return predictions(hits, fold=fold)
+
+    return rank(pd.DataFrame(records).assign(**others), metric=metric, read=read)
+
+
+def test_the_folds_of_a_seed_are_pooled_and_the_best_comes_first() -> None:
+    table = ranked(("worse", 1, 0, 20), ("worse", 1, 1, 30), ("better", 1, 0, 36), ("better", 1, 1, 32))
+
+    better, worse = table.rows
+    assert (better.run["model"], better.result.value) == ("better", 68 / 80)
+    assert (worse.run["model"], worse.result.value) == ("worse", 50 / 80)
+    # The standard error of 68 of 80 is 0.040, of 50 of 80 0.054.
+    assert (better.result.low, better.result.high) == pytest.approx((0.772, 0.928), abs=0.02)
+    assert (worse.result.low, worse.result.high) == pytest.approx((0.519, 0.731), abs=0.02)
+    assert better.difference is None
+    assert worse.difference is not None
+    assert worse.difference.value == pytest.approx(-18 / 80)
+    assert worse.difference.p_value < 0.001
+    assert worse.mcnemar is None
+    assert (table.splits, table.images, table.interval) == (2, 80, "bootstrap of groups")
+    assert table.parts == "toy, split grouped, seed 1, folds 0, 1"
+    assert worse.train_seconds == 25.0
+
+
+def test_one_split_has_mcnemars_test() -> None:
+    table = ranked(("worse", 1, 0, 30), ("better", 1, 0, 36))
+    assert table.rows[1].mcnemar == pytest.approx(2 / 2**6)  # six images differ, all one way
+
+
+def test_three_seeds_have_an_interval_over_seeds() -> None:
+    table = ranked(*(("a", seed, 0, hits) for seed, hits in enumerate((28, 30, 32))))
+    [row] = table.rows
+    assert table.interval == "t over 3 seeds"
+    # Of 0.70, 0.75 and 0.80: t(2) = 4.303, standard error 0.05 / sqrt(3).
+    assert row.result == pytest.approx((0.75, 0.6258, 0.8742), abs=1e-4)
+
+
+def test_two_seeds_of_the_same_photographs_are_one_sample() -> None:
+    [once] = ranked(("a", 1, 0, 30)).rows
+    [twice] = ranked(("a", 1, 0, 30), ("a", 2, 0, 30)).rows
+    assert twice.result == pytest.approx(once.result)
+
+
+def test_the_least_loss_comes_first() -> None:
+    table = ranked(("worse", 1, 0, 30), ("better", 1, 0, 36), metric="log_loss")
+    assert [row.run["model"] for row in table.rows] == ["better", "worse"]
+    assert table.rows[1].difference is not None
+    assert table.rows[1].difference.value > 0
+
+
+def test_an_unknown_metric_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="no metric 'acuracy'; there are accuracy, balanced_accuracy"):
+        ranked(("a", 1, 0, 30), metric="acuracy")
+
+
+def test_rows_show_the_parameters_that_tell_them_apart() -> None:
+    table = ranked(
+        *(("a", 1, 0, 36), ("a", 1, 0, 34), ("b", 1, 0, 32)),
+        configuration=["one", "two", "three"],
+        **{"train.mixup": ["0.0", "0.2", "0.0"], "train.loss": ["x", "x", "x"]},
+        **{"model.epochs": ["8", "8", "25"], "augment.space": ["pixels", None, None]},
+    )
+    assert [row.settings for row in table.rows] == [
+        {"augment.space": "pixels", "train.mixup": "0.0"},
+        {"augment.space": "not recorded", "train.mixup": "0.2"},
+        {"train.mixup": "0.0"},
+    ]

@@ -1,0 +1,88 @@
+"""`wbc promote`: which registered model is the champion."""
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from wbc.commands.failure import failure
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+    from wbc.promotion import Promotion
+
+
+def promote(
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Make the champion before the present one so again.")
+    ] = False,
+) -> None:
+    """Register models/model.keras with MLflow as challenger; as champion if `wbc gate` lets it pass, else exit 1.
+
+    Serve the champion as models:/wbc@champion: uint8 images in, probabilities out.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from wbc import promotion
+    from wbc.gate import is_open
+    from wbc.params.base import read_section
+    from wbc.params.gate import GateParams
+
+    for name, level in {"alembic": logging.WARNING, "mlflow": logging.ERROR}.items():
+        logging.getLogger(name).setLevel(level)
+    try:
+        if rollback:
+            before, after = promotion.roll_back()
+            _print_handover(before, after, why="rolled back")
+            return
+        result = promotion.promote(Path(), gate=read_section(GateParams, "gate"))
+    except ValueError as error:
+        raise failure(error) from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise failure(OSError(f"MLflow unreachable or unwilling ({reason}): nothing is promoted")) from error
+    _print_promotion(result)
+    raise typer.Exit(0 if is_open(result.checks) else 1)
+
+
+def _print_promotion(result: "Promotion") -> None:
+    """Print what became of the model, and why."""
+    from wbc.gate import is_open
+    from wbc.gate_report import print_checks, summarise
+
+    version, before = result.version, result.before
+    if before and before.version == version.version:
+        _print(f"version {version.version} of {version.name} is this model and champion already: nothing to do")
+        return
+    _print(
+        f"version {version.version} of {version.name} {'registered' if result.is_new else 'is this model'}: challenger"
+    )
+    print_checks(result.checks)
+    if is_open(result.checks):
+        _print_handover(before, version, why=summarise(result.checks))
+    else:
+        holder = f"version {before.version} stays champion" if before else "there is no champion"
+        _print(f"version {version.version} stays challenger, {holder}", style="bold red")
+
+
+def _print_handover(before: "ModelVersion | None", after: "ModelVersion", *, why: str) -> None:
+    """Print who was champion, who is now, why, and what each scored on its test part."""
+    from wbc.promotion import MERITS
+
+    former = f"was version {before.version}" if before else "there was none"
+    _print(f"champion of {after.name} is now version {after.version}, {former}: {why}", style="green")
+    versions = [version for version in (before, after) if version]
+    table = Table("test part", *(f"version {version.version}" for version in versions))
+    for row in ("model", "git_commit", *(f"test_{name}" for name in MERITS)):
+        table.add_row(row, *(version.tags.get(row, "absent") for version in versions))
+    Console().print(table)
+
+
+def _print(line: str, *, style: str = "") -> None:
+    Console(soft_wrap=True).print(Text(line, style=style))

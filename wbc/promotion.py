@@ -1,0 +1,177 @@
+"""Registers trained models in MLflow: who challenges, who is champion and who was before.
+
+Beside wbc.tracking the only module that imports mlflow.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+
+from wbc import tracking
+from wbc.gate import Champion, Check, is_open, judge
+from wbc.params.gate import GateParams
+
+NAME = "wbc"
+CHALLENGER, CHAMPION = "challenger", "champion"
+FORMER = "former_champions"  # tag of the registered model: the versions before the present champion, the latest last
+MERITS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss", "expected_calibration_error")
+
+_RESULTS = tuple(f"metrics/{name}" for name in ("train.json", "evaluation.json", "predictions.csv"))
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What became of a model in the registry."""
+
+    version: ModelVersion
+    is_new: bool
+    before: ModelVersion | None  # the champion when it challenged
+    checks: list[Check]  # empty where it was champion already
+
+
+def promote(folder: Path, *, gate: GateParams) -> Promotion:
+    """Register the model of the project in ``folder`` as challenger, and as champion if it passes the gate.
+
+    The version is made from the MLflow run of that very model and its present results. A model that is registered keeps
+    its version, and the champion is left as it is. Raises ValueError where model, results or run are absent, and
+    MLflow's errors as they come.
+    """
+    client = tracking.connect()
+    run = _find_run(client, folder)
+    with tracking.one_at_a_time(), TemporaryDirectory() as copies:
+        version, is_new = _find_or_register(client, run, folder=folder)
+        before = _find_champion(client)
+        if before and before.version == version.version:
+            return Promotion(version, is_new, before, checks=[])
+        client.set_registered_model_alias(NAME, CHALLENGER, version.version)
+        champion = _fetch_results(client, before, folder=Path(copies)) if before else None
+        checks = judge(folder / "metrics", data=folder / "data", gate=gate, champion=champion)
+        if is_open(checks):
+            _hand_over(client, before=before, after=version)
+    return Promotion(version, is_new, before, checks)
+
+
+def roll_back() -> tuple[ModelVersion, ModelVersion]:
+    """Make the version champion again that was so before; return the one that stepped down and the one that is back.
+
+    Raises ValueError where there is no champion, or none before it that still exists.
+    """
+    client = tracking.connect()
+    with tracking.one_at_a_time():
+        champion = _find_champion(client)
+        if champion is None:
+            raise ValueError(f"{NAME} has no champion to roll back: `wbc promote` makes one")
+        former = _read_former(client)
+        while former:
+            earlier = former.pop()
+            if earlier != champion.version and earlier in _versions(client):
+                client.set_registered_model_alias(NAME, CHAMPION, earlier)
+                client.set_registered_model_tag(NAME, FORMER, json.dumps(former))
+                return champion, client.get_model_version(NAME, earlier)
+    raise ValueError(f"version {champion.version} of {NAME} is the first champion: there is none to go back to")
+
+
+def fetch_champion(folder: Path) -> Champion | None:
+    """Return the champion with a copy of its results below ``folder``; None without one. Raises MLflow's errors."""
+    client = tracking.connect()
+    version = _find_champion(client)
+    return _fetch_results(client, version, folder=folder) if version else None
+
+
+def _find_champion(client: MlflowClient) -> ModelVersion | None:
+    """Return the version that bears the alias champion, None if none does."""
+    registered = _find_registered(client)
+    holder = registered.aliases.get(CHAMPION) if registered else None
+    return client.get_model_version(NAME, holder) if holder else None
+
+
+def _fetch_results(client: MlflowClient, version: ModelVersion, *, folder: Path) -> Champion:
+    if version.run_id is None:
+        raise ValueError(f"version {version.version} of {NAME} has no run: give {CHAMPION} to one from `wbc promote`")
+    results = client.download_artifacts(version.run_id, "metrics", str(folder))
+    return Champion(f"version {version.version} of {NAME}", Path(results))
+
+
+def _find_run(client: MlflowClient, folder: Path) -> Run:
+    """Return the run whose model and results are those below ``folder``, found by their MD5."""
+    conditions = ["tags.`published.evaluate` != ''"]
+    for path in (tracking.MODEL, *_RESULTS):
+        if not (folder / path).exists():
+            raise ValueError(f"{path} does not exist: bring it back with `dvc checkout`, or make it with `dvc repro`")
+        md5 = hashlib.md5((folder / path).read_bytes()).hexdigest()
+        conditions.append(f"tags.`out.{path}` = '{md5}'")
+    experiment = client.get_experiment_by_name(tracking.MODELS)
+    found = client.search_runs([experiment.experiment_id], " and ".join(conditions)) if experiment else []
+    if not found:
+        raise ValueError("MLflow has no run of this model with these results: run `dvc repro`, then `wbc publish`")
+    return found[0]
+
+
+def _find_or_register(client: MlflowClient, run: Run, *, folder: Path) -> tuple[ModelVersion, bool]:
+    """Return the version of the model of ``run``, and whether it was made just now."""
+    md5 = run.data.tags[f"out.{tracking.MODEL}"]
+    if _find_registered(client) is None:
+        client.create_registered_model(NAME, description="White blood cells in blood smears. Not for diagnosis.")
+    for version in _versions(client).values():
+        if version.tags.get("model_md5") == md5:
+            return version, False
+    model_id = _find_servable(run) or tracking.log_model(
+        folder / tracking.MODEL, cells=folder / tracking.CELLS, run_id=run.info.run_id
+    )
+    classes = ", ".join(json.loads(run.data.tags["classes"]))
+    made = client.create_model_version(
+        NAME,
+        source=f"models:/{model_id}",
+        run_id=run.info.run_id,
+        model_id=model_id,
+        description=f"{run.data.params['model']}: uint8 RGB images in, probabilities of {classes} out, in this order. "
+        "Resizing and normalisation are inside.",
+        tags=_tags(run) | {"model_md5": md5, "classes": classes},
+    )
+    return client.get_model_version(NAME, made.version), True
+
+
+def _find_servable(run: Run) -> str | None:
+    """Return the model of ``run`` that was logged with an input example; None if there is none."""
+    outputs = run.outputs.model_outputs if run.outputs else []
+    for output in outputs:
+        if mlflow.models.get_model_info(f"models:/{output.model_id}").saved_input_example_info:
+            return output.model_id
+    return None
+
+
+def _tags(run: Run) -> dict[str, str]:
+    """Return what a version tells of itself: the data by DVC's MD5, the code, the weights, the split and the merits."""
+    tags = {name: value for name, value in run.data.tags.items() if name.startswith("dep.data/")}
+    tags |= {"git_commit": run.data.tags["git_commit"], "model": run.data.params["model"]}
+    tags |= {name: run.data.tags.get(name, "unknown") for name in ("weights_used", "test_split_strategy")}
+    merits = {f"test_{name}": run.data.metrics.get(f"test_{name}") for name in MERITS}
+    return tags | {name: f"{value:.6g}" for name, value in merits.items() if value is not None}
+
+
+def _hand_over(client: MlflowClient, *, before: ModelVersion | None, after: ModelVersion) -> None:
+    if before:
+        client.set_registered_model_tag(NAME, FORMER, json.dumps([*_read_former(client), before.version]))
+    client.set_registered_model_alias(NAME, CHAMPION, after.version)
+
+
+def _read_former(client: MlflowClient) -> list[str]:
+    registered = _find_registered(client)
+    return json.loads(registered.tags.get(FORMER, "[]")) if registered else []
+
+
+def _find_registered(client: MlflowClient) -> RegisteredModel | None:
+    found = client.search_registered_models(f"name = '{NAME}'")
+    return found[0] if found else None
+
+
+def _versions(client: MlflowClient) -> Mapping[str, ModelVersion]:
+    return {version.version: version for version in client.search_model_versions(f"name = '{NAME}'")}

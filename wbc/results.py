@@ -1,0 +1,123 @@
+"""What the stages left of one run, read together for the model card and the report."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from dvc.utils.flatten import flatten
+from ruamel.yaml import YAML
+
+from wbc.gate import read_metrics
+from wbc.params.base import read_params
+from wbc.scores import format_measure
+
+METRICS = Path("metrics")
+
+OVERALL = {
+    "accuracy": "accuracy",
+    "balanced accuracy": "balanced_accuracy",
+    "macro F1": "macro_f1",
+    "Matthews' coefficient": "mcc",
+    "Cohen's kappa": "kappa",
+    "AUROC": "auroc",
+    "average precision": "average_precision",
+}
+CALIBRATION = {
+    "expected calibration error": "expected_calibration_error",
+    "Brier score, 0 to 2": "brier_score",
+    "log loss": "log_loss",
+}
+_PER_CLASS = {
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "PPV": "precision",
+    "F1": "f1",
+    "AUROC": "auroc",
+}
+CLASS_HEADER = ["class", "test images", *_PER_CLASS]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The files of one run: ``folder`` is metrics/ or a copy of it, ``digests`` are MD5s by path from dvc.lock."""
+
+    folder: Path
+    params: dict[str, Any]
+    digests: dict[str, str]
+    evaluation: dict[str, Any]
+    training: dict[str, Any]
+    cleaned: dict[str, Any]
+    parts: dict[str, Any]
+    augmented: dict[str, Any]
+    external: dict[str, Any]
+    predictions: pd.DataFrame
+    suspects: pd.DataFrame
+
+    @property
+    def source(self) -> str:
+        """The name of the data source."""
+        return str(self.params["data"]["source"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parameters that the run depends on, by their dotted names: of all models and sources the chosen ones."""
+        model, source = self.params["model"], self.source
+        return flatten(
+            {
+                **{key: value for key, value in self.params.items() if key not in ("models", "sources", "gate")},
+                "models": {model: self.params["models"][model]},
+                "sources": {source: self.params["sources"][source]},
+            }
+        )
+
+
+def read_results(
+    folder: Path = METRICS, *, params: Path = Path("params.yaml"), lock: Path = Path("dvc.lock")
+) -> Results:
+    """Return the results in ``folder``, made with ``params``; ``lock`` is the dvc.lock of that run.
+
+    Raises ValueError or OSError naming the stage that makes what is missing.
+    """
+    stages = YAML(typ="safe").load(lock.read_text())["stages"]
+    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+
+    def read(name: str, *, stage: str) -> dict[str, Any]:
+        return read_metrics(folder / f"{name}.json", stage=stage)
+
+    external = folder / "external.json"
+    return Results(
+        folder=folder,
+        params=read_params(params),
+        digests={out["path"]: out["md5"] for out in outs},
+        evaluation=read("evaluation", stage="evaluate"),
+        training=read("train", stage="train"),
+        cleaned=read("clean", stage="clean"),
+        parts=read("split", stage="split"),
+        augmented=read("augment", stage="augment"),
+        external=json.loads(external.read_text()) if external.exists() else {},
+        predictions=pd.read_csv(folder / "predictions.csv", dtype={"id": str, "group": str}),
+        suspects=pd.read_csv(folder / "suspects.csv", dtype={"id": str}),
+    )
+
+
+def class_rows(evaluation: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield a row of CLASS_HEADER for each class, measures with their intervals."""
+    for name, measured in evaluation["per_class"].items():
+        cells = [format_measure(measured, metric, digits=2) for metric in _PER_CLASS.values()]
+        yield [name, str(measured["support"]), *cells]
+
+
+def measure_rows(scores: Mapping[str, Any], measures: Mapping[str, str]) -> Iterator[list[str]]:
+    """Yield the title and the value with its interval of each of ``measures`` {title: metric} that was measured."""
+    yield from ([title, format_measure(scores, metric)] for title, metric in measures.items() if metric in scores)
+
+
+def confusions(predictions: pd.DataFrame) -> list[tuple[str, str, int, int]]:
+    """Return truth, prediction, how often, and all images of that truth for each confusion, the most frequent first."""
+    wrong = predictions[predictions["truth"] != predictions["prediction"]]
+    counts, support = Counter(zip(wrong["truth"], wrong["prediction"], strict=True)), Counter(predictions["truth"])
+    return [(truth, called, count, support[truth]) for (truth, called), count in counts.most_common()]
