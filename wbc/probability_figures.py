@@ -100,8 +100,9 @@ def coverage_risk_curves(path: Path, *, parts: Mapping[str, Predicted], review: 
             curve = coverage_and_error(predicted)
             axes.plot(curve["coverage"], curve["error"], color=colour, marker=".", markersize=4, label=part)
             kept = curve[~needs_review(curve["threshold"].to_numpy(), review["threshold"])] if review else curve[:0]
-            last = kept[["coverage", "error"]].tail(1).to_numpy().T
-            axes.plot(*last, "o", color=colour, markersize=11, markerfacecolor="none", clip_on=False)
+            if len(kept):  # an empty line that is not clipped would stretch the layout
+                coverage, error = kept[["coverage", "error"]].iloc[-1]
+                axes.plot(coverage, error, "o", color=colour, markersize=11, markerfacecolor="none", clip_on=False)
         title = "The most confident predictions are accepted first"
         if review:
             wished, threshold = review["wished_error"], review["threshold"]
