@@ -14,7 +14,9 @@ def runs() -> pd.DataFrame:
     ]
     rows.append({"model": "tiny", "split.strategy": "leaky", "seed": "1", "test_accuracy": 0.1})
     rows.append({"model": "other", "split.strategy": "leaky", "seed": "2", "test_accuracy": 0.1})
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).assign(**{"split.folds": "null"})
+    folded = table.iloc[:1].assign(test_accuracy=0.1, **{"split.folds": "5"})  # later, and of another split
+    table = pd.concat([folded, table], ignore_index=True)
     for name in ("test_balanced_accuracy", "test_macro_f1", "test_per_class.MONOCYTE.sensitivity"):
         table[name] = table["test_accuracy"]
     return table
@@ -24,14 +26,17 @@ def test_each_strategy_has_its_mean_interval_and_points_above_grouped() -> None:
     leaky, random, grouped, blocks = tabulate_leakage(runs(), model="tiny").splitlines()[2:]
     # Of two values 0.1 apart: t(1) = 12.706, standard error 0.05.
     assert leaky.startswith("| `leaky`: views of every image drawn first, then split | 2 | 0.850 (0.215 to 1.485) |")
-    assert leaky.endswith("| +20.0 |")
-    assert random.endswith("| +10.0 |")
-    assert grouped.endswith("| +0.0 |")
-    assert blocks.endswith("| -10.0 |")
+    # Differences of 30 and 10 points: standard error 10.
+    assert leaky.endswith("| +20.0 (-107.1 to +147.1) |")
+    assert random.endswith("| +10.0 (+10.0 to +10.0) |")
+    assert grouped.endswith("| - |")
+    assert blocks.endswith("| -10.0 (-10.0 to -10.0) |")
 
 
 def test_too_few_seeds_name_the_command() -> None:
-    with pytest.raises(ValueError, match=r"tiny has 1 runs with split\.strategy blocks: run `make leakage`"):
+    with pytest.raises(
+        ValueError, match=r"tiny has runs with split\.strategy blocks of these seeds: 0; `make leakage`"
+    ):
         tabulate_leakage(
             runs()[lambda table: (table["split.strategy"] != "blocks") | (table["seed"] == "0")], model="tiny"
         )

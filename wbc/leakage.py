@@ -22,22 +22,27 @@ STRATEGIES = {
 def tabulate_leakage(runs: pd.DataFrame, *, model: str) -> str:
     """Return a Markdown table of the mean over seeds of each METRICS, with 95 % t-intervals, a row for each STRATEGIES.
 
-    ``runs`` has the latest first, with parameters and metrics as columns (wbc.tracking.read_runs); the latest run of
-    each strategy and seed counts. Raises ValueError where a strategy has fewer than two seeds.
+    ``runs`` has the latest first, with parameters and metrics as columns (wbc.tracking.read_runs); of those without
+    folds the latest of each strategy and seed counts. The last column is the mean difference to ``grouped`` of the same
+    seed. Raises ValueError where a strategy has fewer than two seeds, or other seeds than ``grouped``.
     """
-    chosen = runs[runs["model"] == model].drop_duplicates(["split.strategy", "seed"])
-    baseline = chosen.loc[chosen["split.strategy"] == "grouped", "test_accuracy"].mean()
+    chosen = runs[(runs["model"] == model) & (runs["split.folds"] == "null")]
+    chosen = chosen.drop_duplicates(["split.strategy", "seed"]).set_index("seed").sort_index()
+    members = {strategy: chosen[chosen["split.strategy"] == strategy] for strategy in STRATEGIES}
+    baseline = members["grouped"]["test_accuracy"]
     rows = []
     for strategy, protocol in STRATEGIES.items():
-        members = chosen[chosen["split.strategy"] == strategy]
-        if len(members) < 2:
-            raise ValueError(f"{model} has {len(members)} runs with split.strategy {strategy}: run `make leakage`")
-        points = 100 * (members["test_accuracy"].mean() - baseline)
-        means = [_mean(members[name]) for name in METRICS.values()]
-        rows.append([f"`{strategy}`: {protocol}", str(len(members)), *means, f"{points:+.1f}"])
+        accuracy = members[strategy]["test_accuracy"]
+        if len(accuracy) < 2 or not accuracy.index.equals(baseline.index):
+            seeds = ", ".join(map(str, accuracy.index)) or "none"
+            raise ValueError(f"{model} has runs with split.strategy {strategy} of these seeds: {seeds}; `make leakage`")
+        means = [_describe(members[strategy][name], form="{:.3f}") for name in METRICS.values()]
+        points = "-" if strategy == "grouped" else _describe(100 * (accuracy - baseline), form="{:+.1f}")
+        rows.append([f"`{strategy}`: {protocol}", str(len(accuracy)), *means, points])
     return render_table(["split", "seeds", *METRICS, "points of accuracy above `grouped`"], rows)
 
 
-def _mean(values: pd.Series) -> str:
-    mean = mean_interval(values.dropna().tolist())
-    return f"{mean.value:.3f} ({mean.low:.3f} to {mean.high:.3f})"
+def _describe(values: pd.Series, *, form: str) -> str:
+    """Return the mean of ``values`` and its interval, each number in ``form``."""
+    value, low, high = (form.format(number) for number in mean_interval(values.dropna().tolist()))
+    return f"{value} ({low} to {high})"
