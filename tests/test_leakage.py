@@ -14,9 +14,9 @@ def runs() -> pd.DataFrame:
     ]
     rows.append({"model": "tiny", "split.strategy": "leaky", "seed": "1", "test_accuracy": 0.1})
     rows.append({"model": "other", "split.strategy": "leaky", "seed": "2", "test_accuracy": 0.1})
-    table = pd.DataFrame(rows).assign(**{"split.folds": "null"})
-    folded = table.iloc[:1].assign(test_accuracy=0.1, **{"split.folds": "5"})  # later, and of another split
-    table = pd.concat([folded, table], ignore_index=True)
+    table = pd.DataFrame(rows).assign(**{"split.folds": "null", "split.fold": "0"})
+    other_fold = table.iloc[:1].assign(test_accuracy=0.1, **{"split.folds": "5", "split.fold": "3"})
+    table = pd.concat([other_fold, table], ignore_index=True)
     for name in ("test_balanced_accuracy", "test_macro_f1", "test_per_class.MONOCYTE.sensitivity"):
         table[name] = table["test_accuracy"]
     return table
