@@ -19,7 +19,7 @@ SETTINGS = ("params.yaml", "dvc.lock")
 def export_results(name: str, *, destination: Path) -> None:
     """Copy metrics/ of the experiment or git revision ``name`` to the new folder ``destination``.
 
-    params.yaml and dvc.lock come to lie beside its files. An older folder there is replaced. Of several experiments of
+    params.yaml and dvc.lock, if it has them, come to lie beside its files. An older folder there is replaced. Of several experiments of
     one name, that of the current commit is meant.
     Raises DVC's RevError for a name that is unknown, or ambiguous on other commits.
     """
@@ -29,7 +29,7 @@ def export_results(name: str, *, destination: Path) -> None:
     shutil.rmtree(destination, ignore_errors=True)
     destination.parent.mkdir(parents=True, exist_ok=True)
     repository.get(RESULTS, str(destination), recursive=True)
-    for file in SETTINGS:
+    for file in filter(repository.exists, SETTINGS):
         repository.get_file(file, str(destination / file))
 
 
