@@ -19,8 +19,8 @@ SETTINGS = ("params.yaml", "dvc.lock")
 def export_results(name: str, *, destination: Path) -> None:
     """Copy metrics/ of the experiment or git revision ``name`` to the new folder ``destination``.
 
-    params.yaml and dvc.lock, if it has them, come to lie beside its files. An older folder there is replaced. Of several experiments of
-    one name, that of the current commit is meant.
+    params.yaml and dvc.lock, if it has them, come to lie beside its files. An older folder there is replaced. Of
+    several experiments of one name, that of the current commit is meant.
     Raises DVC's RevError for a name that is unknown, or ambiguous on other commits.
     """
     with Repo() as repo:
