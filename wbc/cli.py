@@ -63,9 +63,12 @@ def models(
 
     A run counts when it was trained and tested on the images that dvc.lock names.
     """
+    _be_quiet()
+    from wbc import tracking
     from wbc.model_table import tabulate_models
 
-    _write_table(output, files=("data/cells.npy", "data/split.csv", "data/train.npy"), tabulate=tabulate_models)
+    files = ("data/cells.npy", "data/split.csv", "data/train.npy")
+    _write_table(output, files=files, tabulate=partial(tabulate_models, read_values=tracking.read_values))
 
 
 @app.command()

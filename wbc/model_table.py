@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -23,14 +23,19 @@ COLUMNS = {
     "AUROC": "{test_auroc:.3f}",
 }
 
+_SPEEDS: dict[str, Callable[..., float]] = {"train_seconds": min, "evaluate_images_per_second": max}
 
-def tabulate_models(runs: pd.DataFrame) -> str:
+
+def tabulate_models(runs: pd.DataFrame, *, read_values: Callable[[str, str], Sequence[float]]) -> str:
     """Return the latest run of each model as a Markdown table, the best test macro F1 first.
 
-    ``runs`` has the latest first, with parameters, metrics and tags as columns (wbc.tracking.read_runs).
-    A figure that was not recorded is nan.
+    ``runs`` has the latest first, with parameters, metrics, tags and run_id as columns (wbc.tracking.read_runs).
+    ``read_values`` returns what was recorded of a metric each time that a run was made anew: of these the fastest
+    counts, for other work on the machine can only slow it. A figure that was not recorded is nan.
     """
     latest = runs.drop_duplicates("model").sort_values("test_macro_f1", ascending=False, kind="stable")
+    for metric, fastest in _SPEEDS.items():
+        latest[metric] = [fastest(read_values(run_id, metric), default=math.nan) for run_id in latest["run_id"]]
     return render_table(list(COLUMNS), (_cells(run) for _, run in latest.iterrows()))
 
 

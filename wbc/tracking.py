@@ -126,6 +126,11 @@ def read_artifact(run_id: str, path: str) -> str:
     return mlflow.artifacts.load_text(f"runs:/{run_id}/{path}")
 
 
+def read_values(run_id: str, metric: str) -> list[float]:
+    """Return all values of a ``metric`` of a run, as many as the times that it was logged. Raises MLflow's errors."""
+    return [point.value for point in connect().get_metric_history(run_id, metric)]
+
+
 def read_locked(files: Sequence[str]) -> dict[str, str]:
     """Return the MD5 that dvc.lock has for each of ``files``, which are dependencies of ``train``."""
     with Repo() as repo:
