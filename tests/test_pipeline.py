@@ -137,7 +137,7 @@ def test_a_temperature_is_fitted_and_kept_in_the_model(project: Path) -> None:
     before = json.loads((project / "metrics/train.json").read_text())
     assert before["temperature"] is None
     output = run(project, "dvc", "exp", "run", "-S", "train.temperature=true")
-    assert executed(output) == ["check", "train", "evaluate", "external"]
+    assert executed(output) == ["check", "train", "evaluate", "explain", "external"]
     temperature = json.loads((project / "metrics/train.json").read_text())["temperature"]
     assert 0.1 <= temperature <= 10
     assert keras.saving.load_model(project / "models/model.keras").get_layer("temperature").scale == pytest.approx(
