@@ -1,6 +1,5 @@
 """The console program `wbc`. Each command imports what it needs when it runs, so that `wbc --help` is quick."""
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from rich.text import Text
 from wbc.commands.failure import failure
 from wbc.commands.gate import gate
 from wbc.commands.promote import promote
+from wbc.commands.quiet import be_quiet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,12 +35,9 @@ app.command()(promote)
 @app.command()
 def publish(stage: Annotated[str | None, typer.Argument(help="Only this stage.")] = None) -> None:
     """Show in MLflow what the stages' files say and is missing there. A running stage never fails by this."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    be_quiet()
     from wbc import tracking
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # else a fresh database reports its 60 migrations
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
         for name, outcome in tracking.publish(stage):
             Console(soft_wrap=True).print(Text(f"{name}: {outcome}"))
@@ -63,7 +60,7 @@ def models(
 
     A run counts when it was trained and tested on the images that dvc.lock names.
     """
-    _be_quiet()
+    be_quiet()
     from wbc import tracking
     from wbc.model_table import tabulate_models
 
@@ -87,7 +84,7 @@ def compare(
 
     Runs of other test parts or of leaky splits are not ranked but listed; exit 2 where such are asked for by name.
     """
-    _be_quiet()
+    be_quiet()
     from wbc import comparable, experiment, ranking, ranking_report, tracking
     from wbc.comparison import read_predictions
 
@@ -244,7 +241,7 @@ def report(
 
 def _write_table(output: Path, *, files: Sequence[str], tabulate: Callable[["pd.DataFrame"], str]) -> None:
     """Write what ``tabulate`` makes of the recorded runs on ``files`` into the Markdown file ``output``."""
-    _be_quiet()
+    be_quiet()
     from wbc import tracking
     from wbc.markdown import insert_table
 
@@ -318,9 +315,3 @@ def audit(
     for name, meaning in FLAGS.items():
         table.add_row(name, str(counts["flags"][name]), meaning)
     Console(soft_wrap=True).print(table, f"tables and figures: {output}", sep="\n")
-
-
-def _be_quiet() -> None:
-    """Keep MLflow from reporting the use of itself, and the 60 migrations of a fresh database."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -1,6 +1,5 @@
 """`wbc gate`: whether the results of a model are good enough."""
 
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ import typer
 from rich.console import Console
 
 from wbc.commands.failure import failure
+from wbc.commands.quiet import be_quiet
 
 if TYPE_CHECKING:
     from wbc.gate import Champion, Check
@@ -73,7 +73,7 @@ def _read_registered(folder: Path) -> "Champion | None":
 
     if not has_store():
         return None
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    be_quiet()
     from wbc.promotion import fetch_champion
 
     try:

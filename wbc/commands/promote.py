@@ -1,7 +1,5 @@
 """`wbc promote`: which registered model is the champion."""
 
-import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wbc.commands.failure import failure
+from wbc.commands.quiet import be_quiet
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -27,15 +26,12 @@ def promote(
 
     Serve the champion as models:/wbc@champion: uint8 images in, probabilities out.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    be_quiet()
     from wbc import promotion
     from wbc.gate import is_open
     from wbc.params.base import read_section
     from wbc.params.gate import GateParams
 
-    for name, level in {"alembic": logging.WARNING, "mlflow": logging.ERROR}.items():
-        logging.getLogger(name).setLevel(level)
     try:
         if rollback:
             before, after = promotion.roll_back()
