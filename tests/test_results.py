@@ -3,7 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wbc.results import CLASS_HEADER, OVERALL, class_rows, confusions, measure_rows, read_results
+from wbc.evaluation_page import class_rows
+from wbc.results import CLASS_HEADER, OVERALL, confusions, measure_rows, read_results
 
 
 def test_the_files_of_a_run_are_read_together(recorded: Path) -> None:
@@ -35,7 +36,7 @@ def test_a_missing_file_names_the_stage_that_makes_it(recorded: Path) -> None:
 
 def test_rows_show_each_class_and_measure_with_its_interval(recorded: Path) -> None:
     evaluation = read_results().evaluation
-    rows = list(class_rows(evaluation))
+    rows = list(class_rows(evaluation["per_class"]))
     assert CLASS_HEADER[:4] == ["class", "test images", "sensitivity", "specificity"]
     assert [row[:2] for row in rows] == [["A", "3"], ["B", "2"]]
     assert rows[1][2] == "1.00 (0.34 to 1.00)"  # Wilson's, for two of two

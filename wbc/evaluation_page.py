@@ -8,7 +8,7 @@ from wbc.markdown import render_table
 from wbc.review import describe_review
 from wbc.scores import describe, format_measure
 
-_MEASURES = {
+PER_CLASS = {
     "sensitivity": "sensitivity",
     "specificity": "specificity",
     "PPV": "precision",
@@ -27,6 +27,16 @@ def render_evaluation(scores: Mapping[str, Any]) -> str:
     return "\n".join(_paragraphs(scores))
 
 
+def class_rows(per_class: Mapping[str, Mapping[str, Any]]) -> Iterator[list[str]]:
+    """Yield name, number of images and PER_CLASS, each with its interval, of each class of evaluation.json."""
+    for name, scores in per_class.items():
+        yield [
+            name,
+            str(scores["support"]),
+            *(format_measure(scores, metric, digits=2) for metric in PER_CLASS.values()),
+        ]
+
+
 def _paragraphs(scores: Mapping[str, Any]) -> Iterator[str]:
     yield f"# The test part: {scores['images']} images in {scores['groups']} groups\n"
     yield (
@@ -34,10 +44,7 @@ def _paragraphs(scores: Mapping[str, Any]) -> Iterator[str]:
         "field or patient being one; Wilson's for a proportion that no resample changes. PPV, the share of right ones "
         "among the cells called so, holds for the mix of cells of this test part. Not for diagnosis.\n"
     )
-    per_class = scores["per_class"].items()
-    cells = ([format_measure(measured, metric, digits=2) for metric in _MEASURES.values()] for _, measured in per_class)
-    classes = ([name, str(measured["support"])] for name, measured in per_class)
-    yield render_table(["class", "n", *_MEASURES], (first + rest for first, rest in zip(classes, cells, strict=True)))
+    yield render_table(["class", "n", *PER_CLASS], class_rows(scores["per_class"]))
     yield f"Overall: {_list(scores, *_OVERALL)}.\n"
     yield f"Calibration: {_list(scores, 'expected_calibration_error', 'brier_score', 'log_loss')}.\n"
     if "per_group" in scores:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from wbc.data_card import tabulate_data
+from wbc.evaluation_page import class_rows
 from wbc.fallback import fell_back
 from wbc.files import written_aside
 from wbc.manifest import SPLITS
 from wbc.markdown import render_table
-from wbc.results import CALIBRATION, CLASS_HEADER, OVERALL, Results, class_rows, confusions, measure_rows
+from wbc.results import CALIBRATION, CLASS_HEADER, OVERALL, Results, confusions, measure_rows
 from wbc.review import describe_review
 from wbc.scores import describe
 from wbc.templating import fill_template
@@ -68,7 +69,7 @@ def _content(results: Results, *, folder: Path) -> dict[str, Any]:
         "evaluation": evaluation,
         "overall_table": render_table(["measure", "value"], measure_rows(evaluation, OVERALL)),
         "calibration_table": render_table(["measure", "value"], measure_rows(evaluation, CALIBRATION)),
-        "class_table": render_table(CLASS_HEADER, class_rows(evaluation)),
+        "class_table": render_table(CLASS_HEADER, class_rows(evaluation["per_class"])),
         "confusions": confusions(results.predictions),
         "review": describe_review(evaluation["review"]) if evaluation.get("review") else None,
         "flagged": _flagged(evaluation),

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import cv2
 
+from wbc.evaluation_page import class_rows
 from wbc.fallback import fell_back
 from wbc.files import written_aside
 from wbc.manifest import SPLITS
-from wbc.results import CALIBRATION, CLASS_HEADER, OVERALL, Results, class_rows, confusions, measure_rows
+from wbc.results import CALIBRATION, CLASS_HEADER, OVERALL, Results, confusions, measure_rows
 from wbc.review import describe_review
 from wbc.scores import format_measure
 from wbc.templating import fill_template
@@ -86,7 +87,7 @@ def _content(results: Results, *, name: str) -> dict[str, Any]:
         "headlines": {title: format_measure(evaluation, OVERALL[title]) for title in _HEADLINES},
         "measures": [*measure_rows(evaluation, OVERALL), *measure_rows(evaluation, CALIBRATION)],
         "class_header": CLASS_HEADER,
-        "class_rows": list(class_rows(evaluation)),
+        "class_rows": list(class_rows(evaluation["per_class"])),
         "confusions": confusions(predictions),
         "review": describe_review(evaluation["review"]) if evaluation.get("review") else None,
         "mistakes": wrong.assign(confidence=confidence).sort_values(["confidence", "id"], ascending=[False, True]),

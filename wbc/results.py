@@ -11,6 +11,7 @@ import pandas as pd
 from dvc.utils.flatten import flatten
 from ruamel.yaml import YAML
 
+from wbc.evaluation_page import PER_CLASS
 from wbc.gate import read_metrics
 from wbc.params.base import read_params
 from wbc.scores import format_measure
@@ -31,14 +32,7 @@ CALIBRATION = {
     "Brier score, 0 to 2": "brier_score",
     "log loss": "log_loss",
 }
-_PER_CLASS = {
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "PPV": "precision",
-    "F1": "f1",
-    "AUROC": "auroc",
-}
-CLASS_HEADER = ["class", "test images", *_PER_CLASS]
+CLASS_HEADER = ["class", "test images", *PER_CLASS]
 
 
 @dataclass(frozen=True)
@@ -102,13 +96,6 @@ def read_results(
         predictions=pd.read_csv(folder / "predictions.csv", dtype={"id": str, "group": str}),
         suspects=pd.read_csv(folder / "suspects.csv", dtype={"id": str}),
     )
-
-
-def class_rows(evaluation: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Yield a row of CLASS_HEADER for each class, measures with their intervals."""
-    for name, measured in evaluation["per_class"].items():
-        cells = [format_measure(measured, metric, digits=2) for metric in _PER_CLASS.values()]
-        yield [name, str(measured["support"]), *cells]
 
 
 def measure_rows(scores: Mapping[str, Any], measures: Mapping[str, str]) -> Iterator[list[str]]:
