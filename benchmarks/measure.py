@@ -1,18 +1,23 @@
 """Measures one side of a comparison in a process of its own, and prints the sides as a table."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from platform import python_version
 from typing import Any, NamedTuple
 
+import psutil
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
+
+_SAMPLING = 0.2  # s between two looks at the memory
 
 
 class Measured(NamedTuple):
@@ -54,6 +59,72 @@ def _resident(field: str) -> int:
     """
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+class MeasuredTree(NamedTuple):
+    """What a function returned, how long it took, and the memory of its process and all workers together, in MiB.
+
+    ``own`` is the most that they held beside pages of mapped files, which the kernel takes back when it needs them;
+    ``mapped`` is the most with these, a page that several map counted once.
+    """
+
+    result: Any
+    seconds: float
+    processor_seconds: float
+    own: int
+    mapped: int
+
+
+def measure_tree(function: Callable[..., Any], **arguments: Any) -> MeasuredTree:
+    """Call ``function``, which a module must name, in a fresh process that may start workers. Linux only."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
+        return process.submit(_measure_tree_here, function, arguments).result()
+
+
+def _measure_tree_here(function: Callable[..., Any], arguments: dict[str, Any]) -> MeasuredTree:
+    peaks, ended = [0, 0], threading.Event()
+
+    def sample() -> None:
+        last = False
+        while not last:
+            last = ended.wait(_SAMPLING)
+            peaks[:] = map(max, peaks, _memory_of_tree())
+
+    sampling = threading.Thread(target=sample)
+    sampling.start()
+    started, spent = time.perf_counter(), _processor_seconds()
+    try:
+        result = function(**arguments)
+    finally:
+        ended.set()
+        sampling.join()
+    seconds, spent = time.perf_counter() - started, _processor_seconds() - spent
+    return MeasuredTree(result, seconds, spent, own=peaks[0] // 1024, mapped=peaks[1] // 1024)
+
+
+def _tree() -> list[psutil.Process]:
+    return [psutil.Process(), *psutil.Process().children(recursive=True)]
+
+
+def _processor_seconds() -> float:
+    """Return what this process, its workers and those that have ended took."""
+    times = []
+    for process in _tree():
+        with suppress(psutil.Error):
+            times.append(process.cpu_times())
+    return sum(one.user + one.system for one in times) + times[0].children_user + times[0].children_system
+
+
+def _memory_of_tree() -> tuple[int, int]:
+    """Return KiB of this process and its workers: without and with the pages of mapped files."""
+    own = mapped = 0
+    for process in _tree():
+        with suppress(OSError):  # it ended meanwhile
+            lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()[1:]
+            sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+            own += sizes["Pss_Anon"] + sizes["Pss_Shmem"]
+            mapped += sizes["Pss"]
+    return own, mapped
 
 
 def print_machine(*libraries: str) -> None:

@@ -37,7 +37,7 @@ def main() -> None:
     contact_sheet(FIGURES / "cells.png", rows=examples)
     files = {name: RAW / file for name, file in zip(records["id"], records["file"], strict=True)}
     draw_pairs(
-        FIGURES / "twins.png", twins, files=files, labels=dict(zip(records["id"], records["category"], strict=True))
+        FIGURES / "twins.jpg", twins, files=files, labels=dict(zip(records["id"], records["category"], strict=True))
     )
     draw_flags(FIGURES / "flags.png", dict(zip(manifest["id"], manifest["flags"], strict=True)), files=files)
 

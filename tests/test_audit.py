@@ -52,6 +52,7 @@ def test_a_folder_of_classes(folder: Path, tmp_path: Path) -> None:
     assert images["label"].tolist() == ["BAND", "BAND", "BAND", "BLAST", "BLAST"]
     assert images["group"].tolist() == ["BAND/1.png", "BAND/2.png", "BAND/2.png", "BAND/1.png", "BLAST/4.bmp"]
     assert images["contradicts"].tolist() == ["BLAST/1.tif", "", "", "BAND/1.png", ""]
+    assert (tmp_path / "out" / "dropped.csv").read_text() == "id,label,reason\nBLAST/5.png,BLAST,unreadable\n"
     twins = read_table(tmp_path / "out" / "twins.csv", TWINS)
     assert twins[["id_a", "id_b"]].values.tolist() == [["BAND/1.png", "BLAST/1.tif"], ["BAND/2.png", "BAND/3.JPG"]]
     assert json.loads((tmp_path / "out" / "audit.json").read_text()) == counts
@@ -67,7 +68,7 @@ def test_the_command_prints_the_counts_and_writes_the_figures(folder: Path, tmp_
     assert lines["images"] == "6"
     assert lines["pairs"] == "2"
     assert lines["contradictions"] == "2"
-    assert cv2.imread(str(tmp_path / "out" / "twins.png")).shape == (156, 752, 3)
+    assert cv2.imread(str(tmp_path / "out" / "twins.jpg")).shape == (156, 752, 3)
     assert (tmp_path / "out" / "flags.png").is_file()
 
 
@@ -76,7 +77,7 @@ def test_a_flat_folder_without_twins(tmp_path: Path) -> None:
     counts = audit(tmp_path / "flat", output=tmp_path / "out")
     assert counts["twins"]["pairs"] == 0
     assert pd.read_csv(tmp_path / "out" / "images.csv", keep_default_na=False).loc[0, "label"] == ""
-    assert np.unique(cv2.imread(str(tmp_path / "out" / "twins.png"))).size > 2
+    assert np.unique(cv2.imread(str(tmp_path / "out" / "twins.jpg"))).size > 2
 
 
 @pytest.mark.parametrize(("name", "message"), [("absent", "is not a folder"), ("", "holds no image that decodes")])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from wbc.arrays import Image
-from wbc.cells import crop, examine, find_nucleus, greyscale, resize, white_balance
+from wbc.cells import background, crop, examine, find_nucleus, greyscale, resize, white_balance
 from wbc.params.clean import CleanParams
 
 PLASMA, RED_CELL, NUCLEUS = (230, 225, 215), (215, 150, 145), (90, 50, 150)
@@ -56,6 +56,12 @@ def test_the_colour_of_the_light_does_not_matter() -> None:
 @pytest.mark.parametrize("value", [0, 128, 255, (120, 60, 200)], ids=str)
 def test_an_even_picture_has_no_nucleus(value: object) -> None:
     assert find_nucleus(np.full((120, 160, 3), value, np.uint8)) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (7, 20), (240, 320)])
+def test_the_background_is_the_95th_percentile(shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(1).integers(256, size=(*shape, 3), dtype=np.uint8)
+    assert background(image).tolist() == np.percentile(image.reshape(-1, 3), 95, axis=0).tolist()
 
 
 def test_white_balance_makes_the_background_white() -> None:

@@ -44,7 +44,7 @@ stages:
     - wbc publish augment
     deps: [data/raw, toy.py]
     params: [seed]
-    outs: [data/train.npy, metrics/figures/augment/sheet.png]
+    outs: [data/train.npy, metrics/figures/augment/sheet.jpg]
     metrics:
     - metrics/augment.json: {cache: false}
   train:
@@ -107,7 +107,7 @@ match sys.argv[1]:
     case "augment":
         write("data/train.npy", Path("params.yaml").read_text().splitlines()[0])
         write("metrics/augment.json", json.dumps({"images": {"A+": 3, "B": 4}, "by": "smote"}))
-        write("metrics/figures/augment/sheet.png", "drawn")
+        write("metrics/figures/augment/sheet.jpg", "drawn")
     case "train":
         write("models/model.keras", Path("tiny.keras").read_bytes())
         write("metrics/history.csv", HISTORY)
@@ -413,7 +413,7 @@ def test_an_experiment_in_a_clone_lands_in_the_main_workspace(project: Path) -> 
     (augment,) = runs(project, "wbc-data")
     assert augment.data.params["seed"] == "7"
     assert augment.data.tags["DVC_EXP_NAME"] == "lucky"
-    assert (project / "mlartifacts" / augment.info.run_id / "artifacts" / "figures" / "sheet.png").exists()
+    assert (project / "mlartifacts" / augment.info.run_id / "artifacts" / "figures" / "sheet.jpg").exists()
 
 
 def test_processes_that_meet_a_fresh_database_all_succeed(project: Path) -> None:

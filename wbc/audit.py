@@ -26,8 +26,9 @@ def audit(folder: Path, *, output: Path) -> dict[str, Any]:
     """Audit the images of ``folder``, however deep, and return the counts.
 
     An image's id is its path in the folder, and the name of the sub-folder that it lies in is its class. Writes to
-    ``output``: twins.csv (the table TWINS), images.csv (id, label, group, flags, contradicts), audit.json and the
-    figures twins.png and flags.png. Raises ValueError when the folder holds no image that decodes.
+    ``output``: twins.csv (the table TWINS), images.csv (id, label, group, flags, contradicts), dropped.csv (id, label
+    and reason of each file that does not decode), audit.json and the figures twins.jpg and flags.png. Raises
+    ValueError when the folder holds no image that decodes.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: name one that holds images, flat or in class folders")
@@ -36,8 +37,12 @@ def audit(folder: Path, *, output: Path) -> dict[str, Any]:
     readable = [(path, one) for path, one in zip(found, seen, strict=True) if one is not None]
     if not readable:
         raise ValueError(f"{folder} holds no image that decodes: looked for {', '.join(sorted(SUFFIXES))}")
-    files = {path.relative_to(folder).as_posix(): path for path, _ in readable}
-    labels = {name: path.parent.name if path.parent != folder else "" for name, path in files.items()}
+    names = {path: path.relative_to(folder).as_posix() for path in found}
+    classes = {names[path]: path.parent.name if path.parent != folder else "" for path in found}
+    files = {names[path]: path for path, _ in readable}
+    labels = {name: classes[name] for name in files}
+    dropped = pd.DataFrame({"id": [name for name in classes if name not in files]})
+    dropped = dropped.assign(label=dropped["id"].map(classes), reason="unreadable")
     pairs = find_twins(list(files), list(files.values()), nuclei=np.array([one.nucleus for _, one in readable]))
     groups = merge_groups(list(files), list(zip(pairs["id_a"], pairs["id_b"], strict=True)))
     flags = flag([one.measures for _, one in readable])
@@ -52,8 +57,9 @@ def audit(folder: Path, *, output: Path) -> dict[str, Any]:
     }
     write_csv(output / "twins.csv", pairs)
     write_csv(output / "images.csv", images)
+    write_csv(output / "dropped.csv", dropped)
     write_json(output / "audit.json", counts)
-    draw_pairs(output / "twins.png", pairs, files=files, labels=labels)
+    draw_pairs(output / "twins.jpg", pairs, files=files, labels=labels)
     draw_flags(output / "flags.png", dict(zip(files, flags, strict=True)), files=files)
     return counts
 

@@ -26,8 +26,17 @@ class Nucleus:
 
 
 def background(image: Image) -> NDArray[np.float64]:
-    """Return the colour (3,) of the empty slide in an RGB image (height, width, 3): its 95th percentile."""
-    return np.percentile(image.reshape(-1, 3), 95, axis=0)
+    """Return the colour (3,) of the empty slide in an RGB image (height, width, 3): its 95th percentile.
+
+    It equals np.percentile's in a fraction of the time, for the levels are only counted.
+    """
+    place = 0.95 * (image.shape[0] * image.shape[1] - 1)
+    colour = []
+    for channel in range(3):
+        up_to = np.cumsum(cv2.calcHist([image], [channel], None, [256], (0, 256)).ravel().astype(np.int64))
+        low, high = np.searchsorted(up_to, (np.floor(place), np.floor(place) + 1), side="right")
+        colour.append(low + (high - low) * (place % 1))
+    return np.array(colour, dtype=np.float64)
 
 
 def white_balance(image: Image) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_t
 from wbc.voc import Box, read_boxes
 
 CELL = "WBC"  # the name of a white cell's box
+_BLOCK = 256  # images copied at once
 REASONS = {
     "missing_file": "the label names a photograph that is not there",
     "unlabelled": "the photograph has no class",
@@ -79,7 +80,8 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
         if not rows:
             counts = Counter(reason for reason, _ in rejects.values())
             raise ValueError(f"{raw}: none of {len(records)} photographs is usable: {dict(counts)}")
-        table = pd.DataFrame.from_dict(rows, orient="index").assign(flags=flag(measures))
+        table = pd.DataFrame(list(rows.values()), index=list(rows)).assign(flags=flag(measures))
+        del rows, measures  # the search for twins needs the memory
         twins = _find_twins(table if params.twins else table[:0], raw=raw)
         table["group"] = _group(table, twins=twins)
         if params.contradictions == "drop":
@@ -87,7 +89,10 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
         kept = ~table.index.isin(list(rejects))
         if not kept.any():
             raise ValueError(f"{raw}: every cell has two classes: keep them with -S clean.contradictions=keep")
-        _copy_images(every, cells, rows=np.flatnonzero(kept))
+        if kept.all():
+            every.replace(cells)
+        else:
+            _copy_images(every, cells, rows=np.flatnonzero(kept))
     finally:
         every.unlink(missing_ok=True)
 
@@ -110,14 +115,23 @@ def _without(records: pd.DataFrame, rejects: Rejects) -> pd.DataFrame:
 
 def _read_annotations(records: pd.DataFrame, *, raw: Path) -> tuple[dict[Any, list[Box]], dict[Any, str]]:
     """Return the white cells annotated in each record, and what is wrong with the annotations that do not parse."""
-    boxes, broken = {}, {}
-    for index, annotation in records["annotation"].items():
-        try:
-            found = read_boxes(raw / annotation) if annotation else []
-        except ValueError as error:
-            found, broken[index] = [], str(error)
-        boxes[index] = [box for box in found if box.name == CELL]
+    annotated = records.loc[records["annotation"] != "", "annotation"]
+    read = map_parallel(_read_cells, [raw / annotation for annotation in annotated], description="annotations")
+    boxes: dict[Any, list[Box]] = {index: [] for index in records.index}
+    broken = {}
+    for index, (cells, error) in zip(annotated.index, read, strict=True):
+        boxes[index] = cells
+        if error:
+            broken[index] = error
     return boxes, broken
+
+
+def _read_cells(annotation: Path) -> tuple[list[Box], str]:
+    """Return the white cells of one annotation, or what is wrong with it."""
+    try:
+        return [box for box in read_boxes(annotation) if box.name == CELL], ""
+    except ValueError as error:
+        return [], str(error)
 
 
 def _reject_by_label(
@@ -185,10 +199,11 @@ def _reject_contradictions(table: pd.DataFrame, *, twins: pd.DataFrame) -> Rejec
 
 
 def _copy_images(source: Path, destination: Path, *, rows: NDArray[np.int64]) -> None:
-    images = read_images(source)
-    with image_writer(destination, shape=images.shape[1:]) as append:
-        for row in rows:
-            append(images[row])
+    with image_writer(destination, shape=read_images(source).shape[1:]) as append:
+        for part in np.array_split(rows, len(rows) // _BLOCK + 1):
+            images = read_images(source)  # mapped anew for each block: the pages of all would add up
+            for row in part:
+                append(images[row])
 
 
 def _manifest_row(record: pd.Series, *, result: Examined, boxes: Sequence[Box]) -> dict[str, Any]:

@@ -294,8 +294,8 @@ def audit(
     """Find images of the same cell, cells with two labels and images of poor quality in any FOLDER.
 
     Writes to the output folder: twins.csv (pairs with their evidence: inliers, correlation, rotation, scale, shift),
-    images.csv (label, group, flags and contradicting image of each), audit.json, twins.png and flags.png.
-    Nothing in FOLDER is changed.
+    images.csv (label, group, flags and contradicting image of each), dropped.csv (files that cannot be decoded),
+    audit.json, twins.jpg and flags.png. Nothing in FOLDER is changed.
     """
     from wbc.audit import audit as audit_folder
     from wbc.quality import FLAGS
@@ -306,7 +306,7 @@ def audit(
         raise failure(error) from error
     twins = counts["twins"]
     table = Table("what", "count", "meaning")
-    table.add_row("images", str(counts["images"]), f"{counts['unreadable']} of them cannot be decoded")
+    table.add_row("images", str(counts["images"]), f"{counts['unreadable']} of them cannot be decoded: dropped.csv")
     table.add_row("pairs", str(twins["pairs"]), "two images that show the same field, in part or whole")
     for kind, meaning in {"copy": "unmoved", "same_cell": "the same cell", "overlap": "the cells are others"}.items():
         table.add_row(f"  {kind}", str(twins[kind]), meaning)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+import cv2
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
@@ -17,5 +18,10 @@ def map_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, d
     ``joblib.parallel_config(backend=...)`` round the call hands the work to another engine (threads, Dask, Ray);
     the environment's LOKY_MAX_CPU_COUNT lowers the number of processes.
     """
-    results = Parallel(n_jobs=-1, return_as="generator")(delayed(function)(item) for item in items)
+    results = Parallel(n_jobs=-1, return_as="generator")(delayed(_call_alone)(function, item) for item in items)
     yield from tqdm(results, total=len(items), desc=description, unit="image", disable=None)
+
+
+def _call_alone(function: Callable[[Item], Result], item: Item) -> Result:
+    cv2.setNumThreads(1)  # or the threads of all processes take the cores from each other
+    return function(item)

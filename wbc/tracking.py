@@ -218,7 +218,8 @@ def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
     for path in record.outs:
         if path.startswith("metrics/") and path.endswith((".json", ".csv", ".md")):
             client.log_artifact(run_id, str(folder / path), "metrics")
-    for figure in sorted((folder / "metrics" / "figures" / record.stage).glob("*.png")):
+    drawn = (folder / "metrics" / "figures" / record.stage).glob("*")
+    for figure in sorted(path for path in drawn if path.suffix in (".jpg", ".png")):
         client.log_artifact(run_id, str(figure), "figures")
     if record.stage == "train" and not (run.outputs and run.outputs.model_outputs):
         log_model(folder / MODEL, cells=folder / CELLS, run_id=run_id)

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from benchmarks.measure import measure
+from benchmarks.copies import change, judge
+from benchmarks.measure import measure, measure_tree
 from benchmarks.recorder import Span, between, epochs_of, recorded
 from wbc.files import write_json
 
@@ -33,6 +35,29 @@ def test_a_measurement_counts_the_memory_of_the_function_alone() -> None:
     assert small.grown < 50 <= large.grown
 
 
+def test_a_measurement_of_all_processes_counts_their_memory_and_time() -> None:
+    small, large = measure_tree(np.ones, shape=8), measure_tree(np.ones, shape=100 * 2**17)
+    assert 100 <= large.own - small.own < 150
+    assert large.own <= large.mapped
+    assert 0 < large.processor_seconds < 2 * large.seconds + 0.5
+
+
+def test_a_copy_has_black_corners_and_stretched_colours() -> None:
+    image = np.random.default_rng(1).integers(60, 200, size=(240, 320, 3), dtype=np.uint8)
+    copies = [change(image, draws=np.random.default_rng(number)) for number in range(2)]
+    assert [copy.shape for copy in copies] == [(240, 320, 3)] * 2
+    assert not np.array_equal(*copies)
+    assert min(copy.max() for copy in copies) > 210
+    assert 0.02 < (copies[0] == 0).all(axis=2).mean() < 0.5
+
+
+def test_groups_are_judged_by_pairs_of_copies(capsys: pytest.CaptureFixture[str]) -> None:
+    judge(groups=pd.Series(list("aabbbb")), fields=pd.Series(list("xxxyyy")))
+    output = capsys.readouterr().out
+    assert "2 fields, 2 groups, 1 of them join fields" in output
+    assert "precision 0.5714, recall 0.6667" in output
+
+
 def test_calls_are_noted_and_the_function_is_put_back() -> None:
     with recorded(Doubler, "double") as spans:
         assert [Doubler().double(2), Doubler().double(3)] == [4, 6]
@@ -54,6 +79,21 @@ def test_steps_are_counted_by_epoch() -> None:
 def test_smote_writes_the_same_bytes_as_imbalanced_learn() -> None:
     output = run("smote", "--images", "12,9,8,7", "--target", "15", "--side", "32")
     assert "images written: the same bytes" in output
+
+
+@pytest.mark.slow
+def test_copies_are_cleaned_and_judged() -> None:
+    output = run("copies", "--images", "24", "--photographs", "4")
+    assert "4 fields, 4 groups, 0 of them join fields" in output
+    assert "precision 1.0000, recall 1.0000" in output
+
+
+@pytest.mark.slow
+def test_few_and_more_smears_are_compared() -> None:
+    output = run("scale", "--images", "20", "--images", "40")
+    assert "recall 1.000, precision 1.000" in output
+    assert "20 images with one worker" in output
+    assert "the same bytes" in output
 
 
 @pytest.mark.slow

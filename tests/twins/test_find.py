@@ -10,7 +10,7 @@ from joblib import parallel_config
 from wbc.arrays import Image
 from wbc.params.sources import SmearsParams
 from wbc.sources.smears import bring, draw_smear
-from wbc.twins import find_contradictions, find_twins, merge_groups
+from wbc.twins import find_twins, merge_groups
 
 LEUKOCYTES = {"NEUTROPHIL": 20, "EOSINOPHIL": 15, "LYMPHOCYTE": 15, "MONOCYTE": 10}
 
@@ -148,27 +148,3 @@ def test_many_copies_of_one_photograph_are_one_group(tmp_path: Path) -> None:
     found = find_twins(ids, files)
     groups = merge_groups(ids, list(zip(found["id_a"], found["id_b"], strict=True)))
     assert groups == ["1-00"] * 25 + ["2-00"] * 25
-
-
-@pytest.mark.parametrize(
-    ("pairs", "supplied", "groups"),
-    [
-        ([], None, "abcde"),
-        ([("e", "d"), ("d", "b")], None, "abcbb"),
-        ([], ["x", "", "x", None, ""], "abade"),
-        ([("b", "c")], ["x", "y", "x", "y", None], "aaaae"),
-    ],
-)
-def test_groups_are_connected_components(
-    pairs: list[tuple[str, str]], supplied: list[str | None] | None, groups: str
-) -> None:
-    assert merge_groups("abcde", pairs, supplied=supplied) == list(groups)
-
-
-def test_contradictions_count_through_other_photographs_of_the_cell_but_not_through_overlaps() -> None:
-    pairs = pd.DataFrame(
-        [("a", "b", "same_cell"), ("b", "c", "copy"), ("c", "d", "overlap"), ("e", "f", "copy")],
-        columns=["id_a", "id_b", "kind"],
-    )
-    labels = dict(zip("abcdef", "NNEMLL", strict=True))
-    assert find_contradictions(pairs, labels=labels) == {"a": "c", "b": "c", "c": "a"}

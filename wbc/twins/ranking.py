@@ -1,0 +1,198 @@
+"""The sieve: which photographs may show the same field, at a cost that hardly grows with the set.
+
+Descriptors are quantised to the words of a two-level vocabulary that grows with the set (Sivic & Zisserman 2003; Nister
+& Stewenius 2006). Two photographs share a word where both hold it; such votes count, weighted by the word's rarity, as
+far as they agree on one rotation (weak geometric consistency, Jegou et al. 2008).
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wbc.draws import generator
+from wbc.parallel import map_parallel
+from wbc.twins.keypoints import MIRROR, Floats, Index, mirrored_angles, open_index, root
+
+_POSTINGS = 6  # keypoints to one word of the vocabulary
+_WORDS = 131_072  # of the vocabulary, at most
+_COMPONENTS = 32  # of a descriptor, kept for the sieve
+_TURNS = 16  # bins of rotation; votes of two neighbouring bins count together
+_VOTES = 4  # that must agree on a rotation
+_POOL = 64  # best-ranked photographs kept for each
+_BATCH = 64  # photographs handed to a worker at once
+_BLOCK = 65_536  # descriptors treated at once
+_SORTED = 256  # photographs whose words are sorted at once
+
+
+class Ranking(NamedTuple):
+    """The best-ranked partners of each photograph: rows of one table, by first, then by falling score."""
+
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
+    mirrored: NDArray[np.bool_]
+
+
+def rank(index: Index, *, seed: int) -> Ranking:
+    """Return for each photograph those that share most with it. ``seed`` draws the vocabulary.
+
+    Beside the index it keeps files of its own in the index' folder.
+    """
+    count = len(index.sizes)
+    words = min(int(index.starts[-1]) // _POSTINGS, _WORDS)
+    if words < 2:
+        return Ranking(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, bool))
+    _write_vocabulary(index, words=words, seed=seed)
+    batches = [(start, min(start + _BATCH, count)) for start in range(0, count, _BATCH)]
+    with (index.folder / "words").open("wb") as plain, (index.folder / "mirrored").open("wb") as mirrored:
+        for found in map_parallel(partial(_quantise, folder=index.folder), batches, description="words"):
+            plain.write(found[0].tobytes())
+            mirrored.write(found[1].tobytes())
+    _write_postings(index, words=words)
+    parts = list(map_parallel(partial(_rank, folder=index.folder), batches, description="ranking"))
+    return Ranking(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _write_vocabulary(index: Index, *, words: int, seed: int) -> None:
+    """Write the words: descriptors drawn from the set, projected on their principal components.
+
+    About the root of their number are coarse words, too; all are fine words below their nearest coarse one, so that a
+    descriptor is compared with few of them.
+    """
+    total = int(index.starts[-1])
+    drawn = np.arange(total, dtype=np.int32)
+    generator(seed, "vocabulary").shuffle(drawn)
+    drawn = np.sort(drawn[:words])
+    chosen = np.empty((words, 128), np.uint8)
+    for start in range(0, total, _BLOCK):
+        low, high = np.searchsorted(drawn, (start, start + _BLOCK))
+        every = np.fromfile(
+            index.folder / "descriptors", np.uint8, count=128 * min(_BLOCK, total - start), offset=128 * start
+        )
+        chosen[low:high] = every.reshape(-1, 128)[drawn[low:high] - start]
+    parts = range(0, words, _BLOCK)
+    products, sums = np.zeros((128, 128)), np.zeros(128)
+    for start in parts:
+        values = root(chosen[start : start + _BLOCK])
+        products += values.T @ values
+        sums += values.sum(axis=0)
+    covariance = products / words - np.outer(sums, sums) / words**2
+    axes = np.linalg.eigh(covariance)[1][:, -_COMPONENTS:].astype(np.float32)  # principal components
+    exemplars = np.concatenate([root(chosen[start : start + _BLOCK]) @ axes for start in parts])
+    del chosen
+    coarse = exemplars[:: max(round(np.sqrt(words)), 1)]
+    branch = np.concatenate([_nearest(part, coarse) for part in np.array_split(exemplars, words // 4096 + 1)])
+    order = np.argsort(branch, kind="stable")
+    np.savez(
+        index.folder / "vocabulary.npz",
+        axes=axes,
+        coarse=coarse,
+        bounds=np.searchsorted(branch[order], np.arange(len(coarse) + 1)),  # of the fine words below each coarse one
+    )
+    np.save(index.folder / "fine.npy", exemplars[order])
+
+
+def _nearest(vectors: Floats, exemplars: Floats) -> NDArray[np.int64]:
+    return (vectors @ exemplars.T - 0.5 * (exemplars**2).sum(axis=1)).argmax(axis=1)
+
+
+def _quantise(batch: tuple[int, int], *, folder: Path) -> NDArray[np.int32]:
+    """Return the words (2, keypoints) of the descriptors of some photographs, and those of their mirror images."""
+    vocabulary, fine = np.load(folder / "vocabulary.npz"), np.load(folder / "fine.npy", mmap_mode="r")
+    axes, coarse, bounds = (vocabulary[name] for name in ("axes", "coarse", "bounds"))
+    descriptors = open_index(folder).descriptors(*batch)
+    vectors = np.concatenate([root(descriptors) @ axes, root(descriptors[:, MIRROR]) @ axes])
+    above = np.concatenate([_nearest(part, coarse) for part in np.array_split(vectors, len(vectors) // 4096 + 1)])
+    order = np.argsort(above, kind="stable")
+    ends = np.searchsorted(above[order], np.arange(len(coarse) + 1))
+    words = np.empty(len(vectors), np.int32)
+    for number in np.flatnonzero(np.diff(ends)):
+        rows = order[ends[number] : ends[number + 1]]
+        words[rows] = bounds[number] + _nearest(vectors[rows], fine[bounds[number] : bounds[number + 1]])
+    return words.reshape(2, -1)
+
+
+def _write_postings(index: Index, *, words: int) -> None:
+    """Write for each word the photographs that hold it and the angles at which they do, as bytes of a full turn.
+
+    Photographs are taken block by block and every block fills up the places of its words (counting sort).
+    """
+    count, total = len(index.sizes), int(index.starts[-1])
+    blocks = [(start, min(start + _SORTED, count)) for start in range(0, count, _SORTED)]
+    counts = np.zeros(words, np.int64)
+    for block in blocks:
+        counts += np.bincount(_read_words("words", index, *block), minlength=words)
+    bounds = np.concatenate([[0], np.cumsum(counts)])
+    rarity = np.log1p(count / np.maximum(counts, 1)).astype(np.float32)
+    free, lengths = bounds[:-1].copy(), np.zeros(count, np.float32)
+    holders = np.memmap(index.folder / "holders", np.int32, "w+", shape=(total,))
+    turns = np.memmap(index.folder / "turns", np.uint8, "w+", shape=(total,))
+    for start, end in blocks:
+        found = _read_words("words", index, start, end)
+        owners = np.repeat(np.arange(start, end), np.diff(index.starts[start : end + 1]))
+        lengths[start:end] = np.sqrt(np.bincount(owners - start, weights=rarity[found] ** 2, minlength=end - start))
+        order = np.argsort(found, kind="stable")
+        found = found[order]
+        places = free[found] + np.arange(len(found)) - np.searchsorted(found, found)
+        holders[places] = owners[order]
+        turns[places] = _turns(index.places(start, end)[order, 3])
+        free += np.bincount(found, minlength=words)
+    np.savez(index.folder / "words.npz", bounds=bounds, rarity=rarity, lengths=lengths)
+
+
+def _read_words(name: str, index: Index, first: int, end: int) -> NDArray[np.int32]:
+    start, stop = index.starts[first], index.starts[end]
+    return np.fromfile(index.folder / name, np.int32, count=int(stop - start), offset=4 * int(start))
+
+
+def _turns(angles: Floats) -> NDArray[np.uint8]:
+    """Return angles in degrees as bytes, whose differences wrap as angles do."""
+    return np.floor(angles * (256 / 360)).astype(np.int64).astype(np.uint8)
+
+
+class _Postings(NamedTuple):
+    holders: NDArray[np.int32]  # (keypoints,): the photograph of each keypoint, by word
+    turns: NDArray[np.uint8]  # (keypoints,): its angle
+    bounds: NDArray[np.int64]  # (words + 1,): where those of each word begin
+    rarity: NDArray[np.float32]  # (words,)
+    lengths: NDArray[np.float32]  # (photographs,): of the vector of its words
+
+
+def _rank(batch: tuple[int, int], *, folder: Path) -> Ranking:
+    """Return the rows of some photographs."""
+    index, tables = open_index(folder), np.load(folder / "words.npz")
+    postings = _Postings(
+        np.memmap(folder / "holders", np.int32, "r"),
+        np.memmap(folder / "turns", np.uint8, "r"),
+        *(tables[name] for name in ("bounds", "rarity", "lengths")),
+    )
+    parts = [_rank_one(photograph, index=index, postings=postings) for photograph in range(*batch)]
+    return Ranking(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _rank_one(photograph: int, *, index: Index, postings: _Postings) -> Ranking:
+    angles = index.places(photograph, photograph + 1)[:, 3]
+    angles = np.concatenate([angles, mirrored_angles(angles)])
+    words = np.concatenate([_read_words(name, index, photograph, photograph + 1) for name in ("words", "mirrored")])
+    held = postings.bounds[words + 1] - postings.bounds[words]
+    votes = np.repeat(np.arange(len(words)), held)  # the keypoint, plain or mirrored, that each vote is of
+    places = np.repeat(postings.bounds[words] - np.cumsum(held) + held, held) + np.arange(len(votes))
+    turned = (postings.turns[places] - _turns(angles)[votes]) // (256 // _TURNS)
+    mirrored = votes >= len(words) // 2
+    # Votes for one photograph, straight or mirrored, and one rotation are a cell of a table with few cells filled.
+    cell = (postings.holders[places].astype(np.int64) * 2 + mirrored) * _TURNS + turned
+    cells, of_cell, counts = np.unique(cell, return_inverse=True, return_counts=True)
+    weights = np.bincount(of_cell, weights=postings.rarity[words[votes]] ** 2)
+    nearby = cells - cells % _TURNS + (cells + 1) % _TURNS  # the neighbouring rotation
+    where = np.minimum(np.searchsorted(cells, nearby), len(cells) - 1)
+    filled = cells[where] == nearby
+    counts, weights = counts + filled * counts[where], weights + filled * weights[where]
+    enough = (counts >= _VOTES) & (cells // (2 * _TURNS) != photograph)
+    second, flips = np.divmod(cells[enough] // _TURNS, 2)
+    score = weights[enough] / postings.lengths[second]
+    order = np.lexsort((flips, second, -score))
+    first_of_each = np.sort(np.unique(second[order], return_index=True)[1])[:_POOL]
+    best = order[first_of_each]
+    return Ranking(np.full(len(best), photograph, np.int32), second[best].astype(np.int32), flips[best].astype(bool))
