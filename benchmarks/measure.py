@@ -13,6 +13,7 @@ from platform import python_version
 from typing import Any, NamedTuple
 
 import psutil
+from joblib.externals.loky import get_reusable_executor
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
@@ -99,6 +100,7 @@ def _measure_tree_here(function: Callable[..., Any], arguments: dict[str, Any]) 
         ended.set()
         sampling.join()
     seconds, spent = time.perf_counter() - started, _processor_seconds() - spent
+    get_reusable_executor().shutdown()  # joblib's workers, which this process would wait for until they are tired
     return MeasuredTree(result, seconds, spent, own=peaks[0] // 1024, mapped=peaks[1] // 1024)
 
 

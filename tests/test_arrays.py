@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wbc.arrays import image_writer, read_images
+from wbc.arrays import image_writer, iterate_images, read_images
 
 
 @pytest.mark.parametrize("count", [0, 1, 11])
@@ -42,3 +42,15 @@ def test_another_shape_or_type_is_refused_and_leaves_nothing(tmp_path: Path, wro
     with pytest.raises(ValueError, match=r"images\.npy: expected uint8 \(2, 2, 3\), got"):
         write_both()
     assert not list(tmp_path.iterdir())
+
+
+def test_images_are_yielded_in_the_order_asked_for_across_blocks(tmp_path: Path) -> None:
+    with image_writer(tmp_path / "images.npy", shape=(1, 1, 3)) as append:
+        for number in range(600):
+            append(np.full((1, 1, 3), number // 3, np.uint8))
+    values = [int(image[0, 0, 0]) for image in iterate_images(tmp_path / "images.npy")]
+    assert values == [number // 3 for number in range(600)]
+    chosen = list(range(599, -1, -2))
+    assert [int(image[0, 0, 0]) for image in iterate_images(tmp_path / "images.npy", rows=chosen)] == [
+        number // 3 for number in chosen
+    ]

@@ -63,3 +63,11 @@ def test_equal_groups_are_drawn_equally_so_that_differences_are_paired() -> None
 def test_resamples_where_nothing_is_defined_are_left_out() -> None:
     ends = percentile_ends(pd.DataFrame({"sensitivity": [np.nan, 0.5, 1.0, np.nan]}))
     assert ends["sensitivity"].between(0.5, 1.0).all()
+
+
+def test_ends_of_an_inflated_measure_are_moved_back_to_its_value() -> None:
+    resampled = pd.DataFrame({"error": np.linspace(0.1, 0.3, 201), "other": np.linspace(0.1, 0.3, 201)})
+    ends = percentile_ends(resampled, inflated={"error": 0.15})  # the mean of the resamples is 0.2
+    assert ends["error"].tolist() == pytest.approx([0.055, 0.245])
+    assert ends["other"].tolist() == pytest.approx([0.105, 0.295])
+    assert percentile_ends(resampled, inflated={"error": 0.05})["error"].tolist() == pytest.approx([0, 0.145])

@@ -8,7 +8,17 @@ import pytest
 
 from wbc.params.models import ModelParams
 from wbc.params.train import TrainParams
-from wbc.training import HISTORY, Examples, Trained, best_epoch, describe, learning_rate, mix, train
+from wbc.training import (
+    HISTORY,
+    Examples,
+    Trained,
+    best_epoch,
+    describe,
+    generalised_cross_entropy,
+    learning_rate,
+    mix,
+    train,
+)
 
 MODEL = ModelParams(
     input=(40, 40),
@@ -172,6 +182,20 @@ def test_focal_loss_makes_little_of_what_is_learnt(tmp_path: Path) -> None:
     plain = run(tmp_path / "plain.npz")
     focal = run(tmp_path / "focal.npz", params=TRAIN.model_copy(update={"loss": "focal"}))
     assert focal.history["val_loss"].iloc[0] < 0.5 * plain.history["val_loss"].iloc[0]
+
+
+def test_generalised_cross_entropy_is_that_of_the_paper() -> None:
+    truth, probabilities = np.array([[1, 0], [0, 1]], np.float32), np.array([[0.5, 0.5], [0.9, 0.1]], np.float32)
+    expected = [(1 - 0.5**0.7) / 0.7, (1 - 0.1**0.7) / 0.7]
+    np.testing.assert_allclose(generalised_cross_entropy(0.0)(truth, probabilities), expected, rtol=1e-6)
+    smoothed = [expected[0], 0.9 * (1 - 0.1**0.7) / 0.7 + 0.1 * (1 - 0.9**0.7) / 0.7]
+    np.testing.assert_allclose(generalised_cross_entropy(0.2)(truth, probabilities), smoothed, rtol=1e-6)
+
+
+def test_generalised_cross_entropy_trains(tmp_path: Path) -> None:
+    robust = run(tmp_path / "state.npz", params=TRAIN.model_copy(update={"loss": "generalised_cross_entropy"}))
+    assert robust.history["val_loss"].between(0, 1 / 0.7).all()
+    assert robust.history["val_loss"].iloc[-1] < 0.7 * robust.history["val_loss"].iloc[0]
 
 
 def test_best_epoch_is_the_first_of_equals() -> None:

@@ -1,6 +1,6 @@
 """Large image arrays: .npy files that are written image by image and read memory-mapped."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from wbc.files import written_aside
 
 Image = NDArray[np.uint8]
+_BLOCK = 256  # images read through one mapping
 
 
 @contextmanager
@@ -43,3 +44,11 @@ def image_writer(path: Path, *, shape: tuple[int, int, int]) -> Iterator[Callabl
 def read_images(path: Path) -> Image:
     """Return the images at ``path`` (images, height, width, channels), uint8, memory-mapped and read-only."""
     return np.load(path, mmap_mode="r")
+
+
+def iterate_images(path: Path, *, rows: Sequence[int] | NDArray[np.int_] | None = None) -> Iterator[Image]:
+    """Yield the images at ``path``, all or those of ``rows`` in this order, without the pages of all adding up."""
+    chosen = np.arange(len(read_images(path))) if rows is None else np.asarray(rows, dtype=int)
+    for start in range(0, len(chosen), _BLOCK):
+        images = read_images(path)  # mapped anew for each block, which frees the pages of the last one
+        yield from (images[row] for row in chosen[start : start + _BLOCK])

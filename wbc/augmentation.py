@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wbc.arrays import Image, image_writer, read_images
+from wbc.arrays import Image, image_writer, iterate_images, read_images
 from wbc.draws import generator
 from wbc.manifest import TRAIN
 from wbc.parallel import map_parallel
@@ -92,7 +92,7 @@ def _fill_up(table: pd.DataFrame, *, images: Path, output: Path, params: Augment
     present = read_images(images)
     fillings, filled = _balance(table, present, params=params, seed=seed)
     with image_writer(output, shape=present.shape[1:]) as append:
-        for image in chain(present, filled):
+        for image in chain(iterate_images(images), filled):
             append(image)
     return pd.concat([table, fillings], ignore_index=True)
 

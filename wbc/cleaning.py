@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wbc.arrays import image_writer, read_images
+from wbc.arrays import image_writer, iterate_images, read_images
 from wbc.cells import Examined, examine
 from wbc.draws import generator
 from wbc.manifest import MANIFEST, check_table
@@ -22,7 +22,6 @@ from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_t
 from wbc.voc import Box, read_boxes
 
 CELL = "WBC"  # the name of a white cell's box
-_BLOCK = 256  # images copied at once
 REASONS = {
     "missing_file": "the label names a photograph that is not there",
     "unlabelled": "the photograph has no class",
@@ -200,10 +199,8 @@ def _reject_contradictions(table: pd.DataFrame, *, twins: pd.DataFrame) -> Rejec
 
 def _copy_images(source: Path, destination: Path, *, rows: NDArray[np.int64]) -> None:
     with image_writer(destination, shape=read_images(source).shape[1:]) as append:
-        for part in np.array_split(rows, len(rows) // _BLOCK + 1):
-            images = read_images(source)  # mapped anew for each block: the pages of all would add up
-            for row in part:
-                append(images[row])
+        for image in iterate_images(source, rows=rows):
+            append(image)
 
 
 def _manifest_row(record: pd.Series, *, result: Examined, boxes: Sequence[Box]) -> dict[str, Any]:

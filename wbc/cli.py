@@ -160,7 +160,7 @@ def recipe(
 
 @app.command()
 def leakage(
-    model: Annotated[str, typer.Option(help="The model of the runs.")] = "compact_cnn",
+    model: Annotated[str, typer.Option(help="The model of the runs.")] = "efficientnet_lite0",
     output: Annotated[Path, typer.Option(help="A Markdown file with the marks of such a table.")] = Path(
         "docs/leakage.md"
     ),

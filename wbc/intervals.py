@@ -1,6 +1,6 @@
 """Intervals: how far a figure may be from what more data or other seeds would give."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -72,10 +72,17 @@ def _draw_weights(groups: Sequence[str], *, resamples: int, seed: int) -> Iterat
         yield drawn[:, members].astype(np.float64)
 
 
-def percentile_ends(resampled: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
+def percentile_ends(
+    resampled: pd.DataFrame, *, confidence: float = 0.95, inflated: Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """Return the rows ``low`` and ``high``, the percentile interval (Efron 1979) of each column of a bootstrap.
 
-    Resamples in which a column is nan, as a class without members makes it, are left out of that column.
+    Resamples in which a column is nan, as a class without members makes it, are left out of that column. A column that
+    ``inflated`` names, with its value on the data themselves, is one that repeated images make larger: its ends are
+    moved back by the mean of the resamples less that value, the bootstrap's estimate of the bias (Efron & Tibshirani
+    1993, section 10.2), down to 0 at most.
     """
-    ends = resampled.quantile([(1 - confidence) / 2, (1 + confidence) / 2])
-    return ends.set_axis(["low", "high"], axis="index")
+    ends = resampled.quantile([(1 - confidence) / 2, (1 + confidence) / 2]).set_axis(["low", "high"], axis="index")
+    for name, value in (inflated or {}).items():
+        ends[name] = (ends[name] - (resampled[name].mean() - value)).clip(lower=0)
+    return ends

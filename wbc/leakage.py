@@ -23,12 +23,15 @@ def tabulate_leakage(runs: pd.DataFrame, *, model: str) -> str:
     """Return a Markdown table of the mean over seeds of each METRICS, with 95 % t-intervals, a row for each STRATEGIES.
 
     ``runs`` has the latest first, with parameters and metrics as columns (wbc.tracking.read_runs); the latest of each
-    strategy and seed counts, of those without folds and on fold 0, which of five is the same split. The last column is
-    the mean difference to ``grouped`` of the same seed. Raises ValueError where a strategy has fewer than two seeds, or
-    other seeds than ``grouped``.
+    strategy and seed counts, of those without folds and on fold 0, which of five is the same split, that were made and
+    trained like the latest leaky one. The last column is the mean difference to ``grouped`` of the same seed. Raises
+    ValueError where a strategy has fewer than two seeds, or other seeds than ``grouped``.
     """
     unfolded = (runs["split.folds"] == "null") | (runs["split.fold"] == "0")
     chosen = runs[(runs["model"] == model) & unfolded]
+    settings = [name for name in runs.columns if name.startswith(("augment.", "model.", "train."))]
+    latest = chosen.loc[chosen["split.strategy"] == "leaky", settings].head(1).fillna("")
+    chosen = chosen[chosen[settings].fillna("").isin(latest.to_dict("list")).all(axis=1)]
     chosen = chosen.drop_duplicates(["split.strategy", "seed"]).set_index("seed").sort_index()
     members = {strategy: chosen[chosen["split.strategy"] == strategy] for strategy in STRATEGIES}
     baseline = members["grouped"]["test_accuracy"]

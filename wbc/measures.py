@@ -11,6 +11,7 @@ OVERALL = (
     *("log_loss", "brier_score", "expected_calibration_error"),
 )
 PER_CLASS = ("precision", "sensitivity", "specificity", "f1", "auroc", "average_precision")
+INFLATED = ("expected_calibration_error",)  # by resampling: a repeated image is further from its bin's accuracy
 BINS = 10  # of confidence, equally wide, for the expected calibration error
 
 _LEAST = 5e-7  # probability, half of the last decimal that is kept: a single 0 is not to make log loss infinite

@@ -1,7 +1,7 @@
 """The one place where work is spread over workers: an existing engine takes over through joblib's backends."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import cv2
 from joblib import Parallel, delayed
@@ -11,14 +11,23 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def map_parallel(function: Callable[[Item], Result], items: Sequence[Item], *, description: str) -> Iterator[Result]:
+def map_parallel(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    description: str,
+    batch_size: int | Literal["auto"] = "auto",
+) -> Iterator[Result]:
     """Yield ``function`` of each item, in order, computed by one process for each core, with a progress bar.
 
-    Results that were yielded are not kept, so memory does not grow with the number of items.
+    Results that were yielded are not kept, so memory does not grow with the number of items. A worker is handed
+    ``batch_size`` items at once; by itself joblib takes the more the faster they go, too many where results are large.
     ``joblib.parallel_config(backend=...)`` round the call hands the work to another engine (threads, Dask, Ray);
     the environment's LOKY_MAX_CPU_COUNT lowers the number of processes.
     """
-    results = Parallel(n_jobs=-1, return_as="generator")(delayed(_call_alone)(function, item) for item in items)
+    results = Parallel(n_jobs=-1, return_as="generator", batch_size=batch_size)(
+        delayed(_call_alone)(function, item) for item in items
+    )
     yield from tqdm(results, total=len(items), desc=description, unit="image", disable=None)
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from wbc.comparable import UNKNOWN, configuration_columns, describe_parts
 from wbc.comparison import Difference, Predictions, mcnemar, paired_differences
 from wbc.intervals import Interval, bootstrap, mean_interval, percentile_ends
-from wbc.measures import measure
+from wbc.measures import INFLATED, measure
 
 LESS_IS_BETTER = ("log_loss", "brier_score", "expected_calibration_error")
 SEEDS = 3  # from so many on, the interval is over seeds
@@ -49,15 +49,15 @@ def rank(runs: pd.DataFrame, *, metric: str, read: Callable[[str], Predictions])
     resamples of groups for both; with several seeds it is that of their predictions in one pool.
     Raises ValueError for an unknown metric.
     """
-    pools = {name: _pool_seeds(members, read=read) for name, members in runs.groupby("configuration", sort=False)}
+    pools = {name: pool_seeds(members, read=read) for name, members in runs.groupby("configuration", sort=False)}
     settings = _differing(runs)
-    results = {name: _estimate(list(pool.values()), metric=metric) for name, pool in pools.items()}
+    results = {name: estimate(list(pool.values()), metric=metric) for name, pool in pools.items()}
     values = pd.Series({name: result.value for name, result in results.items()})
     order = values.sort_values(ascending=metric in LESS_IS_BETTER, kind="stable").index.tolist()  # nan comes last
     rows = []
     for name in tqdm(order, desc="compare", leave=False):
         members = runs[runs["configuration"] == name]
-        best, this = (_join_seeds(pools[key]) for key in (order[0], name))
+        best, this = (join_seeds(pools[key]) for key in (order[0], name))
         rows.append(
             Row(
                 run={str(key): value for key, value in members.iloc[0].items()},
@@ -80,7 +80,7 @@ def rank(runs: pd.DataFrame, *, metric: str, read: Callable[[str], Predictions])
     )
 
 
-def _pool_seeds(runs: pd.DataFrame, *, read: Callable[[str], Predictions]) -> dict[str, Predictions]:
+def pool_seeds(runs: pd.DataFrame, *, read: Callable[[str], Predictions]) -> dict[str, Predictions]:
     """Return the predictions of each seed, those of its folds together, by seed and id."""
     return {
         seed: _concatenate([read(run_id) for run_id in runs.loc[runs["seed"] == seed, "run_id"]])
@@ -88,7 +88,7 @@ def _pool_seeds(runs: pd.DataFrame, *, read: Callable[[str], Predictions]) -> di
     }
 
 
-def _join_seeds(pools: Mapping[str, Predictions]) -> Predictions:
+def join_seeds(pools: Mapping[str, Predictions]) -> Predictions:
     """Return the predictions of all seeds; a group is the same group in each of them."""
     return _concatenate([pool._replace(ids=[f"{seed}/{name}" for name in pool.ids]) for seed, pool in pools.items()])
 
@@ -109,7 +109,7 @@ def _concatenate(pieces: Sequence[Predictions]) -> Predictions:
     )
 
 
-def _estimate(pools: Sequence[Predictions], *, metric: str) -> Interval:
+def estimate(pools: Sequence[Predictions], *, metric: str) -> Interval:
     """Return the mean over ``pools``, one for each seed, and its interval."""
     values = [_score(pool, metric=metric, weights=np.ones((1, len(pool.ids))))[0] for pool in pools]
     if len(pools) >= SEEDS:
@@ -121,8 +121,10 @@ def _estimate(pools: Sequence[Predictions], *, metric: str) -> Interval:
         scores = [_score(pool, metric=metric, weights=share) for pool, share in zip(pools, shares, strict=True)]
         return pd.DataFrame({metric: np.mean(scores, axis=0)})
 
-    drawn = percentile_ends(bootstrap(statistic, groups=[group for pool in pools for group in pool.groups]))[metric]
-    return Interval(float(np.mean(values)), float(drawn["low"]), float(drawn["high"]))
+    value = float(np.mean(values))
+    resampled = bootstrap(statistic, groups=[group for pool in pools for group in pool.groups])
+    drawn = percentile_ends(resampled, inflated={metric: value} if metric in INFLATED else None)[metric]
+    return Interval(value, float(drawn["low"]), float(drawn["high"]))
 
 
 def _score(pool: Predictions, *, metric: str, weights: NDArray[np.float64]) -> NDArray[np.float64]:

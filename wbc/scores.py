@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from wbc.intervals import Interval, bootstrap, percentile_ends, wilson_interval
-from wbc.measures import OVERALL, PER_CLASS, measure
+from wbc.measures import INFLATED, OVERALL, PER_CLASS, measure
 
 
 class Predicted(NamedTuple):
@@ -89,7 +89,7 @@ def evaluate_with_intervals(
     def statistic(weights: NDArray[np.float64]) -> pd.DataFrame:
         return measure(truth, numbers, classes=classes, weights=weights)
 
-    ends = percentile_ends(bootstrap(statistic, groups=groups))
+    ends = percentile_ends(bootstrap(statistic, groups=groups), inflated={name: scores[name] for name in INFLATED})
     counts = confusion_matrix(truth, probabilities.argmax(axis=1), labels=range(len(classes)))
     per_class = {
         name: _with_ends(scores["per_class"][name], ends, prefix=f"per_class.{name}.")

@@ -15,7 +15,7 @@ class TrainParams(Section):
     schedule: Literal["cosine", "constant"]
     warm_up: NonNegativeInt
     patience: PositiveInt | None
-    loss: Literal["cross_entropy", "focal"]
+    loss: Literal["cross_entropy", "focal", "generalised_cross_entropy"]
     label_smoothing: float = Field(ge=0, lt=1)
     class_weights: bool
     mixup: FiniteFloat = Field(ge=0)  # both parameters of the beta distribution; 0 is none

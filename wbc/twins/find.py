@@ -26,6 +26,7 @@ _SMALL_GROUP = 6  # photographs up to which every ranked pair of a group is comp
 _SAME_CELL = 0.1  # of the longer side, between the nucleus mapped and the nucleus found
 _COPY = 0.01  # of the longer side, how far the corners of a plain copy move
 _BATCH = 64  # pairs handed to a worker at once
+_AT_ONCE = 1024  # photographs whose partners are looked through at once
 
 
 class _Candidates(NamedTuple):
@@ -53,13 +54,11 @@ def find_twins(
     with TemporaryDirectory() as folder:
         index = build_index(files, folder=Path(folder))
         ranking = rank(index, seed=seed)
-        pair = _number_pairs(ranking, count=len(files))
-        tested = np.zeros(pair.max(initial=-1) + 1, bool)
+        tested = np.empty(0, np.int64)
         group: Groups = np.arange(len(files))
         found: list[tuple[int, int]] = []
         for neighbours in (*_ROUNDS, None):
-            chosen = _propose(ranking, pair=pair, group=group, tested=tested, neighbours=neighbours)
-            tested[pair[chosen]] = True
+            chosen, tested = _propose(ranking, group=group, tested=tested, neighbours=neighbours)
             for first, second, evidence in _compare_all(ranking, chosen=chosen, folder=Path(folder)):
                 rows.append(
                     (
@@ -76,27 +75,28 @@ def find_twins(
     return check_table(table, TWINS, where="the table of twins")
 
 
-def _number_pairs(ranking: Ranking, *, count: int) -> NDArray[np.int64]:
-    """Return the number of the pair in each row of the ranking: the same for both directions."""
-    low, high = np.minimum(ranking.first, ranking.second), np.maximum(ranking.first, ranking.second)
-    return np.unique(low.astype(np.int64) * count + high, return_inverse=True)[1].ravel()
-
-
 def _propose(
-    ranking: Ranking, *, pair: NDArray[np.int64], group: Groups, tested: NDArray[np.bool_], neighbours: int | None
-) -> NDArray[np.int64]:
+    ranking: Ranking, *, group: Groups, tested: NDArray[np.int64], neighbours: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows of the ranking to compare: each photograph's best partners that it was not yet compared with.
 
-    They are so many ``neighbours`` outside its group or, with None, all those inside a small group.
+    They are so many ``neighbours`` outside its group or, with None, all those inside a small group. ``tested`` are the
+    sorted numbers of the pairs compared so far; they are returned with those of the rows chosen.
     """
-    apart = group[ranking.first] != group[ranking.second]
-    if neighbours is None:
-        apart = ~apart & (np.bincount(group)[group] <= _SMALL_GROUP)[ranking.first]
-        neighbours = _SMALL_GROUP
-    rows = np.flatnonzero(apart & ~tested[pair])
-    first = ranking.first[rows]
-    rows = rows[np.arange(len(rows)) - np.searchsorted(first, first) < neighbours]
-    return rows[np.unique(pair[rows], return_index=True)[1]]
+    small = np.bincount(group)[group] <= _SMALL_GROUP
+    chosen, numbers = [], []
+    for first in range(0, max(len(group), 1), _AT_ONCE):
+        start, stop = np.searchsorted(ranking.first, (first, first + _AT_ONCE))
+        one, other = ranking.first[start:stop], ranking.second[start:stop]
+        number = np.minimum(one, other).astype(np.int64) * len(group) + np.maximum(one, other)
+        apart = group[one] != group[other] if neighbours else (group[one] == group[other]) & small[one]
+        rows = np.flatnonzero(apart & ~np.isin(number, tested))
+        owners = one[rows]
+        rows = rows[np.arange(len(rows)) - np.searchsorted(owners, owners) < (neighbours or _SMALL_GROUP)]
+        chosen.append(start + rows)
+        numbers.append(number[rows])
+    new, where = np.unique(np.concatenate(numbers), return_index=True)
+    return np.concatenate(chosen)[where], np.union1d(tested, new)
 
 
 def _compare_all(ranking: Ranking, *, chosen: NDArray[np.int64], folder: Path) -> Iterator[tuple[int, int, Evidence]]:

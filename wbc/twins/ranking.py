@@ -23,7 +23,7 @@ _TURNS = 16  # bins of rotation; votes of two neighbouring bins count together
 _VOTES = 4  # that must agree on a rotation
 _POOL = 64  # best-ranked photographs kept for each
 _BATCH = 64  # photographs handed to a worker at once
-_BLOCK = 65_536  # descriptors treated at once
+_BLOCK = 8_192  # descriptors treated at once
 _SORTED = 256  # photographs whose words are sorted at once
 
 
@@ -51,8 +51,14 @@ def rank(index: Index, *, seed: int) -> Ranking:
             plain.write(found[0].tobytes())
             mirrored.write(found[1].tobytes())
     _write_postings(index, words=words)
-    parts = list(map_parallel(partial(_rank, folder=index.folder), batches, description="ranking"))
-    return Ranking(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    columns = Ranking(*(np.empty(count * _POOL, dtype) for dtype in (np.int32, np.int32, bool)))
+    filled = 0
+    for part in map_parallel(partial(_rank, folder=index.folder), batches, description="ranking"):
+        end = filled + len(part.first)
+        for column, values in zip(columns, part, strict=True):
+            column[filled:end] = values
+        filled = end
+    return Ranking(*(column[:filled] for column in columns))
 
 
 def _write_vocabulary(index: Index, *, words: int, seed: int) -> None:
@@ -80,7 +86,9 @@ def _write_vocabulary(index: Index, *, words: int, seed: int) -> None:
         sums += values.sum(axis=0)
     covariance = products / words - np.outer(sums, sums) / words**2
     axes = np.linalg.eigh(covariance)[1][:, -_COMPONENTS:].astype(np.float32)  # principal components
-    exemplars = np.concatenate([root(chosen[start : start + _BLOCK]) @ axes for start in parts])
+    exemplars = np.empty((words, _COMPONENTS), np.float32)
+    for start in parts:
+        exemplars[start : start + _BLOCK] = root(chosen[start : start + _BLOCK]) @ axes
     del chosen
     coarse = exemplars[:: max(round(np.sqrt(words)), 1)]
     branch = np.concatenate([_nearest(part, coarse) for part in np.array_split(exemplars, words // 4096 + 1)])

@@ -1,0 +1,333 @@
+"""What raises balanced accuracy: each lever against its baseline, on the same grouped folds, for docs/accuracy.md.
+
+Trainings run side by side, one thread each, and leave their predictions in a folder; a killed run goes on from there.
+"""
+
+import hashlib
+import json
+import tempfile
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+import typer
+from joblib import parallel_config
+from numpy.typing import NDArray
+
+from benchmarks.stains import PREPARATIONS
+from wbc.arrays import image_writer, iterate_images, read_images
+from wbc.augmentation import augment, choose_images
+from wbc.checkpoints import remove_checkpoint
+from wbc.cleaning import clean
+from wbc.comparison import Predictions, paired_differences, read_predictions
+from wbc.determinism import make_deterministic
+from wbc.files import write_csv
+from wbc.inference import predict
+from wbc.manifest import MANIFEST, read_table
+from wbc.markdown import insert_table, render_table
+from wbc.parallel import map_parallel
+from wbc.params.augment import AugmentParams
+from wbc.params.base import read_params, validate
+from wbc.params.clean import CleanParams
+from wbc.params.models import BackboneParams
+from wbc.params.split import SplitParams
+from wbc.params.train import TrainParams
+from wbc.ranking import estimate, join_seeds, pool_seeds
+from wbc.records import read_records
+from wbc.splits import split
+from wbc.training import Examples, train
+
+MODEL = "efficientnet_lite0"
+FOLDS = 5
+VIEWS = (1, 8)  # orientations that every training is asked with
+METRIC = "balanced_accuracy"
+
+
+class Lever(NamedTuple):
+    """A change of params.yaml, or of what it does not know, against the lever named ``baseline``."""
+
+    changes: dict[str, Any]
+    baseline: str | None = None
+    members: int = 1  # networks, each with draws of its own, whose probabilities are averaged
+    pair: tuple[str, ...] = ()  # two classes between which a second network decides
+    preparation: str | None = None  # a name in PREPARATIONS
+
+
+SMALL = {f"models.{MODEL}.input": [96, 96]}
+SMALL_NAME = "96 px"
+LARGE = {"clean.size": [224, 224], f"models.{MODEL}.input": [224, 224]}
+ARMS = {
+    "default": Lever({}),
+    "8 views": Lever({"evaluate.views": 8}, "default"),
+    "weight averaging": Lever({"train.averaging": 0.99}, "default"),
+    "weight averaging, 8 views": Lever({"train.averaging": 0.99, "evaluate.views": 8}, "default"),
+    "three networks": Lever({}, "default", members=3),
+    "three networks, 8 views": Lever({"evaluate.views": 8}, "default", members=3),
+    "224 px": Lever(LARGE, "default"),
+    SMALL_NAME: Lever(SMALL, "default"),
+}
+SCREENED = {
+    "window 180": Lever({"clean.window": 180}),
+    "window 300": Lever({"clean.window": 300}),
+    "white balance": Lever({}, preparation="white balance"),
+    "stain normalisation": Lever({}, preparation="Reinhard"),
+    "stain augmentation 0.4": Lever({"augment.stain": 0.4}),
+    "no stain augmentation": Lever({"augment.stain": 0.0}),
+    "two phases": Lever({"train.probe_epochs": 3}),
+    "16 epochs": Lever({f"models.{MODEL}.epochs": 16, "train.patience": None}),
+    "mixup 0.2": Lever({"train.mixup": 0.2}),
+    "8 views": Lever({"evaluate.views": 8}),
+    "weight averaging": Lever({"train.averaging": 0.99}),
+    "three networks": Lever({}, members=3),
+    "pairwise head": Lever({}, pair=("EOSINOPHIL", "NEUTROPHIL")),
+    "generalised cross-entropy": Lever({"train.loss": "generalised_cross_entropy"}),
+    "focal loss": Lever({"train.loss": "focal"}),
+    "no label smoothing": Lever({"train.label_smoothing": 0.0}),
+    "weights, not SMOTE": Lever({"augment.balance": "none", "train.class_weights": True}),
+    "repetition, not SMOTE": Lever({"augment.balance": "repeat"}),
+}
+LEVERS = ARMS | {
+    f"{SMALL_NAME}, {name}": lever._replace(changes=SMALL | lever.changes, baseline=SMALL_NAME)
+    for name, lever in SCREENED.items()
+}
+
+
+class Training(NamedTuple):
+    """One network to train, by all that its predictions depend on."""
+
+    clean: dict[str, Any]  # sections of params.yaml
+    augment: dict[str, Any]
+    train: dict[str, Any]
+    model: dict[str, Any]
+    preparation: str | None
+    classes: tuple[str, ...]  # empty: all
+    seed: int
+    fold: int
+    member: int
+
+    @property
+    def file(self) -> str:
+        """The name of the file of its predictions."""
+        return f"{_digest(self)}.csv"
+
+    @property
+    def images(self) -> str:
+        """The name of the folder of its images before the split."""
+        return f"images-{_digest([self.clean, self.preparation])}"
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def main(
+    lever: Annotated[list[str] | None, typer.Option(help="one to try; give it several times; else all")] = None,
+    seeds: Annotated[int, typer.Option(help="each has folds of its own", min=1)] = 1,
+    raw: Annotated[Path, typer.Option(help="where `dvc repro download` wrote the photographs")] = Path("data/raw"),
+    weights: Annotated[Path, typer.Option(help="where `dvc repro weights` wrote them")] = Path("models/pretrained"),
+    work: Annotated[Path, typer.Option(help="where predictions are kept for another run")] = Path(".levers"),
+    output: Annotated[Path, typer.Option(help="a Markdown file with the marks of such a table")] = Path(
+        "docs/accuracy.md"
+    ),
+) -> None:
+    """Train what the levers need and write their rows of the table; others, and rows of more seeds, stay."""
+    chosen = set(lever or LEVERS)
+    if unknown := chosen - set(LEVERS):
+        raise typer.BadParameter(f"no lever {', '.join(sorted(unknown))}; there are {', '.join(LEVERS)}")
+    chosen |= {baseline for name in chosen if (baseline := LEVERS[name].baseline)}
+    plans = {name: plan(LEVERS[name], seeds=seeds) for name in LEVERS if name in chosen}
+    trainings = {one.file: one for trainings in plans.values() for one in trainings}
+    for one in {one.images: one for one in trainings.values()}.values():
+        prepare(one, raw=raw, folder=work / one.images)
+    missing = [one for name, one in trainings.items() if not (work / name).exists()]
+    pretrained = next(path for path in sorted(weights.iterdir()) if path.suffix != ".json")
+    for _ in map_parallel(partial(run, work=work, pretrained=pretrained), missing, description="trainings"):
+        pass
+    scores = pd.DataFrame([score(name, plans=plans, work=work) for name in plans])
+    table = output.with_suffix(".csv")
+    if table.exists():
+        scores = merge_scores(pd.read_csv(table), scores)
+    write_csv(table, scores)
+    insert_table(output, tabulate_levers(scores))
+
+
+def plan(lever: Lever, *, seeds: int) -> list[Training]:
+    """Return the networks that ``lever`` needs on each fold of each seed."""
+    params = deepcopy(read_params())
+    for key, value in lever.changes.items():
+        *path, last = key.split(".")
+        section = params
+        for part in path:
+            section = section[part]
+        if last not in section:
+            raise KeyError(key)
+        section[last] = value
+    sections = [params["clean"], params["augment"], params["train"], params["models"][MODEL]]
+    return [
+        Training(*sections, lever.preparation, classes, seed, fold, member)
+        for seed in range(1, seeds + 1)
+        for fold in range(FOLDS)
+        for member in range(lever.members)
+        for classes in ([(), lever.pair] if lever.pair else [()])
+    ]
+
+
+def prepare(training: Training, *, raw: Path, folder: Path) -> None:
+    """Write cells.npy and manifest.csv, as the stage `clean` does, to ``folder`` unless they are there."""
+    if (folder / "manifest.csv").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    plain, params = folder / "plain.npy", validate(CleanParams, training.clean)
+    manifest = clean(read_records(raw), raw=raw, cells=plain, params=params, seed=0).manifest
+    change = PREPARATIONS[training.preparation] if training.preparation else np.asarray
+    with image_writer(folder / "cells.npy", shape=read_images(plain).shape[1:]) as append:
+        for image in iterate_images(plain):
+            append(change(image))
+    plain.unlink()
+    write_csv(folder / "manifest.csv", manifest)
+
+
+def run(training: Training, *, work: Path, pretrained: Path) -> None:
+    """Train one network and write what it makes of validation and test part, in each number of VIEWS."""
+    draws = training.seed + 1000 * training.member
+    keras.utils.clear_session()
+    make_deterministic(seed=draws, threads=1)
+    cells, manifest = (
+        work / training.images / "cells.npy",
+        read_table(work / training.images / "manifest.csv", MANIFEST),
+    )
+    splitting = SplitParams.model_validate(read_params()["split"] | {"folds": FOLDS, "fold": training.fold})
+    parts = split(manifest, params=splitting, seed=training.seed)
+    classes = sorted(training.classes or parts["label"].unique())
+    known = parts[parts["label"].isin(classes)]
+    held_out = known.index[known["split"] == "validation"]
+    with tempfile.TemporaryDirectory() as folder:
+        with parallel_config(backend="sequential"):
+            table = augment(
+                choose_images(known, leaky=False),
+                cells=cells,
+                output=Path(folder) / "train.npy",
+                params=validate(AugmentParams, training.augment),
+                seed=draws,
+            )
+        model = train(
+            Examples(read_images(Path(folder) / "train.npy"), np.arange(len(table)), _codes(table["label"], classes)),
+            Examples(read_images(cells), held_out.to_numpy(), _codes(known["label"][held_out], classes)),
+            classes=len(classes),
+            model_name=MODEL,
+            model_params=validate(BackboneParams, training.model),
+            train_params=validate(TrainParams, training.train),
+            pretrained=pretrained,
+            checkpoint=work / training.file.replace(".csv", "") / "state.npz",
+            tensorboard=None,
+            seed=draws,
+        ).model
+    asked = parts[parts["split"].isin(["validation", "test"])]
+    tables = []
+    for views in VIEWS:
+        probabilities = predict(model, read_images(cells), positions=asked.index, views=views)
+        columns = {f"probability_{name}": probabilities[:, index] for index, name in enumerate(classes)}
+        tables.append(asked[["id", "group", "split"]].assign(truth=asked["label"], views=views, **columns))
+    write_csv(work / training.file, pd.concat(tables))
+    remove_checkpoint(work / training.file.replace(".csv", "") / "state.npz")
+
+
+def _codes(labels: pd.Series, classes: list[str]) -> NDArray[np.integer]:
+    return pd.Categorical(labels, classes).codes
+
+
+def score(name: str, *, plans: dict[str, list[Training]], work: Path) -> dict[str, Any]:
+    """Return the row of the lever ``name``: validation and test part pooled over folds, and what its baseline lacks."""
+    lever = LEVERS[name]
+    validation, test = (pool_folds(lever, plans[name], work=work, part=part) for part in ("validation", "test"))
+    checked, result = estimate(list(validation.values()), metric=METRIC), estimate(list(test.values()), metric=METRIC)
+    row = {
+        "lever": name,
+        "baseline": lever.baseline,
+        "seeds": len(test),
+        "validation": checked.value,
+        "validation_log_loss": estimate(list(validation.values()), metric="log_loss").value,
+        "test": result.value,
+        "test_low": result.low,
+        "test_high": result.high,
+        "accuracy": estimate(list(test.values()), metric="accuracy").value,
+        "macro_f1": estimate(list(test.values()), metric="macro_f1").value,
+    }
+    if lever.baseline is None:
+        return row
+    other = pool_folds(LEVERS[lever.baseline], plans[lever.baseline], work=work, part="test")
+    difference = paired_differences(join_seeds(other), join_seeds(test), metrics=[METRIC])[METRIC]
+    return row | {f"difference_{field}": value for field, value in difference._asdict().items()}
+
+
+def pool_folds(lever: Lever, trainings: list[Training], *, work: Path, part: str) -> dict[str, Predictions]:
+    """Return what ``lever`` predicts of the images of ``part`` in all folds, for each seed."""
+    splits = pd.DataFrame([(str(one.seed), str(one.fold)) for one in trainings], columns=["seed", "fold"])
+    splits = splits.drop_duplicates().assign(run_id=lambda table: table["seed"] + "/" + table["fold"])
+
+    def read(run_id: str) -> Predictions:
+        own = [one for one in trainings if f"{one.seed}/{one.fold}" == run_id]
+        read_one = partial(_read, work=work, part=part, views=lever.changes.get("evaluate.views", 1))
+        whole = [read_one(one) for one in own if not one.classes]
+        mean = np.mean([one.probabilities for one in whole], axis=0)
+        for one in (read_one(one) for one in own if one.classes):
+            columns = [whole[0].classes.index(name) for name in one.classes]
+            mean[:, columns] = mean[:, columns].sum(axis=1, keepdims=True) * one.probabilities
+        fold = run_id.split("/")[1]
+        return whole[0]._replace(ids=[f"{fold}/{name}" for name in whole[0].ids], probabilities=mean)
+
+    return pool_seeds(splits, read=read)
+
+
+def _read(training: Training, *, work: Path, part: str, views: int) -> Predictions:
+    table = pd.read_csv(work / training.file, dtype={"id": str, "group": str})
+    return read_predictions(table[(table["split"] == part) & (table["views"] == views)].to_csv(index=False))
+
+
+def merge_scores(known: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of both in the order of LEVERS: of one lever that of more seeds, and the new one of equals."""
+    both = pd.concat([known[known["lever"].isin(LEVERS)], new], ignore_index=True)
+    latest = both.sort_values("seeds", kind="stable").drop_duplicates("lever", keep="last")
+    return latest.sort_values("lever", key=lambda names: names.map(list(LEVERS).index), ignore_index=True)
+
+
+def tabulate_levers(scores: pd.DataFrame) -> str:
+    """Return a Markdown table of the rows of `score`."""
+    rows = []
+    for row in scores.itertuples(index=False):
+        difference = (
+            f"{row.difference_value:+.3f} ({row.difference_low:+.3f} to {row.difference_high:+.3f})"
+            if isinstance(row.baseline, str)
+            else "-"
+        )
+        rows.append(
+            [
+                row.lever,
+                str(row.seeds),
+                f"{row.validation:.3f}",
+                f"{row.validation_log_loss:.3f}",
+                f"{row.test:.3f} ({row.test_low:.3f} to {row.test_high:.3f})",
+                f"`{row.baseline}` {difference}" if isinstance(row.baseline, str) else difference,
+                f"{row.accuracy:.3f}",
+                f"{row.macro_f1:.3f}",
+            ]
+        )
+    header = [
+        "lever",
+        "seeds",
+        "validation: balanced accuracy",
+        "validation: log loss",
+        "test: balanced accuracy",
+        "above its baseline",
+        "test: accuracy",
+        "test: macro F1",
+    ]
+    return render_table(header, rows)
+
+
+if __name__ == "__main__":
+    typer.run(main)
