@@ -103,11 +103,11 @@ def run_clean(raw: Path, *, output: Path, workers: int | None) -> dict[str, floa
 def run_augment(output: Path, *, workers: int | None) -> None:
     """Draw one view of each image, as the stage does; to balance classes is left out, whose cost is not linear."""
     _set_workers(workers)
-    manifest = read_table(output / "manifest.csv", MANIFEST)
+    images = read_table(output / "manifest.csv", MANIFEST)[["id", "label", "group"]].assign(split="train")
     params = read_section(AugmentParams, "augment").model_copy(
         update={"target_per_class": None, "copies": 1, "balance": "none"}
     )
-    training = choose_images(manifest[["id", "label", "group"]].assign(split="train"), leaky=False)
+    training = choose_images(images, leaky=False)
     table = augment(training, cells=output / "cells.npy", output=output / "train.npy", params=params, seed=SEED)
     write_csv(output / "train.csv", table)
 

@@ -16,6 +16,19 @@ def test_the_file_is_the_one_that_numpy_saves(tmp_path: Path, count: int) -> Non
     assert (tmp_path / "written.npy").read_bytes() == (tmp_path / "saved.npy").read_bytes()
 
 
+def test_images_are_written_behind_those_of_another_file_which_is_taken_over(tmp_path: Path) -> None:
+    images = np.arange(5 * 2 * 4 * 3, dtype=np.uint8).reshape(5, 2, 4, 3)
+    np.save(tmp_path / "first.npy", images[:3])
+    first = read_images(tmp_path / "first.npy")
+    with image_writer(tmp_path / "all.npy", shape=(2, 4, 3), onto=tmp_path / "first.npy") as append:
+        append(images[3])
+        append(images[4])
+    np.save(tmp_path / "expected.npy", images)
+    assert (tmp_path / "all.npy").read_bytes() == (tmp_path / "expected.npy").read_bytes()
+    assert np.array_equal(first, images[:3])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["all.npy", "expected.npy"]
+
+
 def test_images_are_read_memory_mapped_and_read_only(tmp_path: Path) -> None:
     with image_writer(tmp_path / "images.npy", shape=(2, 2, 3)) as append:
         append(np.full((2, 2, 3), 7, np.uint8))

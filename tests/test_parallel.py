@@ -34,6 +34,17 @@ def test_another_backend_takes_over_by_configuration() -> None:
         assert set(map_parallel(lambda _: os.getpid(), range(5), description="test")) == {os.getpid()}
 
 
+def test_results_that_nobody_takes_do_not_pile_up() -> None:
+    done: list[int] = []
+    with joblib.parallel_config(backend="threading"):
+        results = map_parallel(done.append, range(3000), description="test")
+        next(results)
+        time.sleep(0.5)
+        assert len(done) <= 300
+        assert len(list(results)) == 2999
+    assert sorted(done) == list(range(3000))
+
+
 def test_the_environment_lowers_the_number_of_processes() -> None:
     code = (
         "import os; from wbc.parallel import map_parallel\n"

@@ -186,6 +186,17 @@ def test_intervals_stand_behind_their_measures_and_beside_wilsons() -> None:
     json.dumps(scores, allow_nan=False)
 
 
+def test_the_interval_of_the_calibration_error_holds_its_value() -> None:
+    right = np.repeat([True, False], [40, 10])  # at a confidence of 0.8
+    probabilities = np.where(right[:, None], [0.8, 0.2], [0.2, 0.8])
+    scores = evaluate_with_intervals(
+        np.zeros(50, int), probabilities, groups=list(map(str, range(50))), classes=["A", "B"]
+    )
+    assert scores["expected_calibration_error"] == pytest.approx(0)
+    assert scores["expected_calibration_error_low"] == 0
+    assert 0.01 < scores["expected_calibration_error_high"] < 0.15
+
+
 def test_copies_of_a_photograph_make_no_interval_narrower() -> None:
     truth, probabilities = certain([[5, 1, 0], [2, 3, 1], [0, 1, 7]])
     names = [str(i) for i in range(20)]

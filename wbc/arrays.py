@@ -1,7 +1,8 @@
 """Large image arrays: .npy files that are written image by image and read memory-mapped."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,22 @@ _BLOCK = 256  # images read through one mapping
 
 
 @contextmanager
-def image_writer(path: Path, *, shape: tuple[int, int, int]) -> Iterator[Callable[[Image], None]]:
+def image_writer(
+    path: Path, *, shape: tuple[int, int, int], onto: Path | None = None
+) -> Iterator[Callable[[Image], None]]:
     """Yield a function that appends one uint8 image of ``shape`` to the .npy file at ``path``.
 
     The file holds (images, height, width, channels) and appears when the block ends well. numpy pads a header so
-    that the first axis can grow in place; memory therefore does not grow with the number of images.
+    that the first axis can grow in place; memory therefore does not grow with the number of images. With ``onto`` it
+    begins with the images of that file, which is taken over: only its header changes.
     Raises ValueError for an image of another shape or dtype.
     """
-    count = 0
-    with written_aside(path) as aside, aside.open("wb") as file:
+    count = 0 if onto is None else len(read_images(onto))
+    with ExitStack() as stack:
+        aside = stack.enter_context(written_aside(path))
+        if onto:
+            onto.replace(aside)
+        file = stack.enter_context(aside.open("r+b" if onto else "wb"))
 
         def write_header() -> None:
             npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)})
@@ -36,6 +44,7 @@ def image_writer(path: Path, *, shape: tuple[int, int, int]) -> Iterator[Callabl
             count += 1
 
         write_header()
+        file.seek(0, os.SEEK_END)
         yield append
         file.seek(0)
         write_header()

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wbc.arrays import Image, image_writer, iterate_images, read_images
+from wbc.arrays import Image, image_writer, read_images
 from wbc.draws import generator
 from wbc.manifest import TRAIN
 from wbc.parallel import map_parallel
@@ -20,6 +19,7 @@ from wbc.smote import SAMPLERS, blend, plan_smote
 from wbc.views import render
 
 _COLUMNS = list(TRAIN.columns)
+_AT_ONCE = 16  # images handed to a worker
 
 
 def choose_images(split: pd.DataFrame, *, leaky: bool) -> pd.DataFrame:
@@ -80,19 +80,23 @@ def _draw_views(plan: pd.DataFrame, *, images: Path, output: Path, params: Augme
         tuple(filter(None, (row.id, row.partner, row.copy))) if row.kind == "view" else ()
         for row in plan.itertuples(index=False)
     ]
+    tasks = list(zip(plan["position"], keys, strict=True))
     rendered = partial(render, images=images, params=params, seed=seed)
     with image_writer(output, shape=read_images(images).shape[1:]) as append:
-        for image in map_parallel(rendered, list(zip(plan["position"], keys, strict=True)), description="augment"):
+        for image in map_parallel(rendered, tasks, description="augment", batch_size=_AT_ONCE):
             append(image)
     return plan[_COLUMNS].reset_index(drop=True)
 
 
 def _fill_up(table: pd.DataFrame, *, images: Path, output: Path, params: AugmentParams, seed: int) -> pd.DataFrame:
-    """Write to ``output`` the ``images``, row i of ``table`` for image i, and those that balance the classes."""
+    """Write to ``output`` the ``images``, row i of ``table`` for image i, and those that balance the classes.
+
+    The file ``images`` becomes part of ``output``.
+    """
     present = read_images(images)
     fillings, filled = _balance(table, present, params=params, seed=seed)
-    with image_writer(output, shape=present.shape[1:]) as append:
-        for image in chain(iterate_images(images), filled):
+    with image_writer(output, shape=present.shape[1:], onto=images) as append:
+        for image in filled:
             append(image)
     return pd.concat([table, fillings], ignore_index=True)
 

@@ -22,6 +22,7 @@ from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_t
 from wbc.voc import Box, read_boxes
 
 CELL = "WBC"  # the name of a white cell's box
+_AT_ONCE = 8  # photographs handed to a worker
 REASONS = {
     "missing_file": "the label names a photograph that is not there",
     "unlabelled": "the photograph has no class",
@@ -62,25 +63,25 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
     rejects |= _reject_thinned(_without(records, rejects), thin=params.thin, seed=seed)
 
     candidates = _without(records, rejects)
-    files = [raw / file for file in candidates["file"]]
-    examined = map_parallel(partial(examine, params=params), files, description="clean")
-    rows: dict[Any, dict[str, Any]] = {}  # row of records: row of the manifest
+    look = partial(_examine, raw=raw, params=params)
+    examined = map_parallel(look, candidates["file"].tolist(), description="clean", batch_size=_AT_ONCE)
+    nuclei: list[_Found] = []
     measures: list[Measures] = []
     every = cells.with_name(f".{cells.stem}.every{cells.suffix}")  # contradictions are known when all were examined
     try:
         with image_writer(every, shape=(*params.size, 3)) as append:
-            for (index, record), result in zip(candidates.iterrows(), examined, strict=True):
+            for (index, file), result in zip(candidates["file"].items(), examined, strict=True):
                 if result is None:
-                    rejects[index] = ("unreadable", record["file"])
+                    rejects[index] = ("unreadable", file)
                     continue
                 append(result.image)
                 measures.append(result.measures)
-                rows[index] = _manifest_row(record, result=result, boxes=boxes[index])
-        if not rows:
+                nuclei.append(_find(result))
+        if not nuclei:
             counts = Counter(reason for reason, _ in rejects.values())
             raise ValueError(f"{raw}: none of {len(records)} photographs is usable: {dict(counts)}")
-        table = pd.DataFrame(list(rows.values()), index=list(rows)).assign(flags=flag(measures))
-        del rows, measures  # the search for twins needs the memory
+        table = _tabulate(_without(candidates, rejects), nuclei=nuclei, boxes=boxes).assign(flags=flag(measures))
+        del nuclei, measures, boxes  # the search for twins needs the memory
         twins = _find_twins(table if params.twins else table[:0], raw=raw)
         table["group"] = _group(table, twins=twins)
         if params.contradictions == "drop":
@@ -105,11 +106,31 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
     return Cleaned(manifest, dropped, twins)
 
 
+class _Found(NamedTuple):
+    """The columns of the manifest that are seen in a photograph."""
+
+    width: int
+    height: int
+    nucleus_x: float
+    nucleus_y: float
+    nucleus_area: int
+
+
+def _examine(file: str, *, raw: Path, params: CleanParams) -> Examined | None:
+    return examine(raw / file, params=params)
+
+
+def _find(examined: Examined) -> _Found:
+    nucleus = examined.nucleus
+    place = (nucleus.x, nucleus.y, nucleus.area) if nucleus else (np.nan, np.nan, 0)
+    return _Found(examined.width, examined.height, *place)
+
+
 Rejects = dict[Any, tuple[str, str]]  # row of records: (reason, detail)
 
 
 def _without(records: pd.DataFrame, rejects: Rejects) -> pd.DataFrame:
-    return records.drop(index=list(rejects))
+    return records[~records.index.isin(list(rejects))]
 
 
 def _read_annotations(records: pd.DataFrame, *, raw: Path) -> tuple[dict[Any, list[Box]], dict[Any, str]]:
@@ -180,7 +201,7 @@ def _reject_thinned(records: pd.DataFrame, *, thin: Mapping[str, float], seed: i
 def _find_twins(table: pd.DataFrame, *, raw: Path) -> pd.DataFrame:
     return find_twins(
         table["id"].tolist(),
-        [raw / file for file in table["file"]],
+        [str(raw / file) for file in table["file"]],
         nuclei=table[["nucleus_x", "nucleus_y"]].to_numpy(dtype=float),
     )
 
@@ -203,25 +224,18 @@ def _copy_images(source: Path, destination: Path, *, rows: NDArray[np.int64]) ->
             append(image)
 
 
-def _manifest_row(record: pd.Series, *, result: Examined, boxes: Sequence[Box]) -> dict[str, Any]:
-    nucleus, box = result.nucleus, boxes[0] if boxes else None
-    return {
-        "id": record["id"],
-        "label": parse_category(record["category"])[0],
-        "group": record["group"] or record["id"],
-        "part": record["part"],
-        "file": record["file"],
-        "width": result.width,
-        "height": result.height,
-        "nucleus_x": nucleus.x if nucleus else np.nan,
-        "nucleus_y": nucleus.y if nucleus else np.nan,
-        "nucleus_area": nucleus.area if nucleus else 0,
-        "boxes": len(boxes),
-        "box_left": box.left if box else np.nan,
-        "box_top": box.top if box else np.nan,
-        "box_right": box.right if box else np.nan,
-        "box_bottom": box.bottom if box else np.nan,
-    }
+def _tabulate(records: pd.DataFrame, *, nuclei: Sequence[_Found], boxes: Mapping[Any, Sequence[Box]]) -> pd.DataFrame:
+    """Return the manifest of ``records``, in which ``nuclei`` were found, without its flags."""
+    annotated = [boxes[index] for index in records.index]
+    edges = [(one[0].left, one[0].top, one[0].right, one[0].bottom) if one else (np.nan,) * 4 for one in annotated]
+    texts = records[["id", "part", "file"]].assign(
+        label=records["category"].map(lambda category: parse_category(category)[0]),
+        group=records["group"].where(records["group"] != "", records["id"]),
+    )
+    table = texts.astype(str).assign(boxes=[len(one) for one in annotated])
+    table[list(_Found._fields)] = pd.DataFrame(nuclei, index=table.index)
+    table[["box_left", "box_top", "box_right", "box_bottom"]] = np.array(edges, dtype=float).reshape(-1, 4)
+    return table
 
 
 def summarise(manifest: pd.DataFrame, dropped: pd.DataFrame, twins: pd.DataFrame) -> dict[str, Any]:

@@ -24,8 +24,9 @@ def tabulate_leakage(runs: pd.DataFrame, *, model: str) -> str:
 
     ``runs`` has the latest first, with parameters and metrics as columns (wbc.tracking.read_runs); the latest of each
     strategy and seed counts, of those without folds and on fold 0, which of five is the same split, that were made and
-    trained like the latest leaky one. The last column is the mean difference to ``grouped`` of the same seed. Raises
-    ValueError where a strategy has fewer than two seeds, or other seeds than ``grouped``.
+    trained like the latest leaky one. The last columns are mean differences of the same seed: to ``grouped``, and of
+    ``leaky`` to ``random``, which is tested on the same images. Raises ValueError where a strategy has fewer than two
+    seeds, or other seeds than ``grouped``.
     """
     unfolded = (runs["split.folds"] == "null") | (runs["split.fold"] == "0")
     chosen = runs[(runs["model"] == model) & unfolded]
@@ -42,9 +43,14 @@ def tabulate_leakage(runs: pd.DataFrame, *, model: str) -> str:
             seeds = ", ".join(map(str, accuracy.index)) or "none"
             raise ValueError(f"{model} has runs with split.strategy {strategy} of these seeds: {seeds}; `make leakage`")
         means = [_describe(members[strategy][name], form="{:.3f}") for name in METRICS.values()]
-        points = "-" if strategy == "grouped" else _describe(100 * (accuracy - baseline), form="{:+.1f}")
-        rows.append([f"`{strategy}`: {protocol}", str(len(accuracy)), *means, points])
-    return render_table(["split", "seeds", *METRICS, "points of accuracy above `grouped`"], rows)
+        others = {"grouped": strategy != "grouped", "random": strategy == "leaky"}
+        points = [
+            _describe(100 * (accuracy - members[other]["test_accuracy"]), form="{:+.1f}") if compared else "-"
+            for other, compared in others.items()
+        ]
+        rows.append([f"`{strategy}`: {protocol}", str(len(accuracy)), *means, *points])
+    header = ["split", "seeds", *METRICS, "points of accuracy above `grouped`", "above `random`, same test images"]
+    return render_table(header, rows)
 
 
 def _describe(values: pd.Series, *, form: str) -> str:

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_AHEAD = 256
 
 
 def map_parallel(
@@ -20,15 +21,20 @@ def map_parallel(
 ) -> Iterator[Result]:
     """Yield ``function`` of each item, in order, computed by one process for each core, with a progress bar.
 
-    Results that were yielded are not kept, so memory does not grow with the number of items. A worker is handed
-    ``batch_size`` items at once; by itself joblib takes the more the faster they go, too many where results are large.
+    Results that were yielded are not kept, and at most _AHEAD are computed ahead, so memory does not grow with the
+    number of items. A worker is handed ``batch_size`` items at once; by itself joblib takes the more the faster they
+    go, too many where results are large.
     ``joblib.parallel_config(backend=...)`` round the call hands the work to another engine (threads, Dask, Ray);
     the environment's LOKY_MAX_CPU_COUNT lowers the number of processes.
     """
-    results = Parallel(n_jobs=-1, return_as="generator", batch_size=batch_size)(
-        delayed(_call_alone)(function, item) for item in items
-    )
-    yield from tqdm(results, total=len(items), desc=description, unit="image", disable=None)
+    with (
+        Parallel(n_jobs=-1, return_as="generator", batch_size=batch_size) as parallel,
+        tqdm(total=len(items), desc=description, unit="image", disable=None) as bar,
+    ):
+        for start in range(0, len(items), _AHEAD):  # joblib does not wait for who takes its results
+            for result in parallel(delayed(_call_alone)(function, item) for item in items[start : start + _AHEAD]):
+                bar.update()
+                yield result
 
 
 def _call_alone(function: Callable[[Item], Result], item: Item) -> Result:

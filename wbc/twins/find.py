@@ -38,7 +38,7 @@ class _Candidates(NamedTuple):
 
 
 def find_twins(
-    ids: Sequence[str], paths: Sequence[Path], *, nuclei: NDArray[np.float64] | None = None, seed: int = 0
+    ids: Sequence[str], paths: Sequence[Path | str], *, nuclei: NDArray[np.float64] | None = None, seed: int = 0
 ) -> pd.DataFrame:
     """Return the pairs of photographs that show the same field, in part or whole, as a table TWINS of wbc.manifest.
 
@@ -104,7 +104,7 @@ def _compare_all(ranking: Ranking, *, chosen: NDArray[np.int64], folder: Path) -
     low, high = np.minimum(ranking.first, ranking.second), np.maximum(ranking.first, ranking.second)
     parts = [chosen[start : start + _BATCH] for start in range(0, len(chosen), _BATCH)]
     batches = [_Candidates(low[part], high[part], ranking.mirrored[part]) for part in parts]
-    compared = map_parallel(partial(_compare, folder=folder), batches, description="twins")
+    compared = map_parallel(partial(_compare, folder=folder), batches, description="twins", batch_size=1)
     for batch, results in zip(batches, compared, strict=True):
         for one, other, evidence in zip(batch.first.tolist(), batch.second.tolist(), results, strict=True):
             if evidence is not None:

@@ -18,6 +18,8 @@ from wbc.quality import black_corners
 
 Floats = NDArray[np.float32]
 
+_AT_ONCE = 8  # photographs handed to a worker
+
 SIDE = 240  # px, the longer side at which photographs are compared
 _KEYPOINTS = 256  # of one photograph, the strongest
 _CONTRAST = 0.01  # of a keypoint; below OpenCV's 0.04, for stained cells have soft edges
@@ -75,7 +77,7 @@ class Index(NamedTuple):
         return values.reshape(-1, columns)
 
 
-def build_index(files: Sequence[Path], *, folder: Path) -> Index:
+def build_index(files: Sequence[Path | str], *, folder: Path) -> Index:
     """Find the keypoints of all photographs and keep them in ``folder``, which `open_index` opens again."""
     counts, sizes = [0], []
     with (
@@ -83,7 +85,9 @@ def build_index(files: Sequence[Path], *, folder: Path) -> Index:
         (folder / "descriptors").open("wb") as descriptor_file,
         (folder / "images").open("wb") as image_file,
     ):
-        for number, seen in enumerate(map_parallel(find_keypoints, files, description="keypoints")):
+        for number, seen in enumerate(
+            map_parallel(find_keypoints, files, description="keypoints", batch_size=_AT_ONCE)
+        ):
             place_file.write(seen.keypoints.places.tobytes())
             descriptor_file.write(seen.keypoints.descriptors.tobytes())
             image_file.seek(number * SIDE * SIDE)
@@ -100,12 +104,12 @@ def open_index(folder: Path) -> Index:
     return Index(folder, np.load(folder / "starts.npy"), np.load(folder / "sizes.npy"))
 
 
-def find_keypoints(path: Path) -> Seen:
+def find_keypoints(path: Path | str) -> Seen:
     """Return the photograph at ``path`` and its strongest keypoints, none where it does not decode.
 
     The green channel is taken, which both stains absorb. Black corners of a rotated copy count as unseen.
     """
-    photograph = read_photograph(path)
+    photograph = read_photograph(Path(path))
     if photograph is None:
         return Seen(_keypoints([], None), np.zeros((SIDE, SIDE), np.uint8), (SIDE, SIDE))
     height, width = photograph.shape[:2]
