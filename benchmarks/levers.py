@@ -166,9 +166,18 @@ def plan(lever: Lever, *, seeds: int) -> list[Training]:
         if last not in section:
             raise KeyError(key)
         section[last] = value
-    sections = [params["clean"], params["augment"], params["train"], params["models"][MODEL]]
     return [
-        Training(*sections, lever.preparation, classes, seed, fold, member)
+        Training(
+            params["clean"],
+            params["augment"],
+            params["train"],
+            params["models"][MODEL],
+            lever.preparation,
+            classes,
+            seed,
+            fold,
+            member,
+        )
         for seed in range(1, seeds + 1)
         for fold in range(FOLDS)
         for member in range(lever.members)
@@ -257,7 +266,7 @@ def score(name: str, *, plans: dict[str, list[Training]], work: Path) -> dict[st
         "accuracy": estimate(list(test.values()), metric="accuracy").value,
         "macro_f1": estimate(list(test.values()), metric="macro_f1").value,
     }
-    if lever.baseline is None:
+    if lever.baseline not in plans:  # a baseline of others, which itself was not asked for
         return row
     other = pool_folds(LEVERS[lever.baseline], plans[lever.baseline], work=work, part="test")
     difference = paired_differences(join_seeds(other), join_seeds(test), metrics=[METRIC])[METRIC]
@@ -297,25 +306,6 @@ def merge_scores(known: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
 def tabulate_levers(scores: pd.DataFrame) -> str:
     """Return a Markdown table of the rows of `score`."""
-    rows = []
-    for row in scores.itertuples(index=False):
-        difference = (
-            f"{row.difference_value:+.3f} ({row.difference_low:+.3f} to {row.difference_high:+.3f})"
-            if isinstance(row.baseline, str)
-            else "-"
-        )
-        rows.append(
-            [
-                row.lever,
-                str(row.seeds),
-                f"{row.validation:.3f}",
-                f"{row.validation_log_loss:.3f}",
-                f"{row.test:.3f} ({row.test_low:.3f} to {row.test_high:.3f})",
-                f"`{row.baseline}` {difference}" if isinstance(row.baseline, str) else difference,
-                f"{row.accuracy:.3f}",
-                f"{row.macro_f1:.3f}",
-            ]
-        )
     header = [
         "lever",
         "seeds",
@@ -326,7 +316,20 @@ def tabulate_levers(scores: pd.DataFrame) -> str:
         "test: accuracy",
         "test: macro F1",
     ]
-    return render_table(header, rows)
+    return render_table(header, [_describe(row) for _, row in scores.iterrows()])
+
+
+def _describe(row: pd.Series) -> list[str]:
+    compared = pd.notna(row.get("difference_value"))
+    ends = [row[f"difference_{field}"] for field in ("value", "low", "high")] if compared else []
+    return [
+        str(row["lever"]),
+        str(row["seeds"]),
+        *(f"{row[name]:.3f}" for name in ("validation", "validation_log_loss")),
+        f"{row['test']:.3f} ({row['test_low']:.3f} to {row['test_high']:.3f})",
+        f"`{row['baseline']}` {ends[0]:+.3f} ({ends[1]:+.3f} to {ends[2]:+.3f})" if compared else "-",
+        *(f"{row[name]:.3f}" for name in ("accuracy", "macro_f1")),
+    ]
 
 
 if __name__ == "__main__":

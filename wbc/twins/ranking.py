@@ -51,14 +51,15 @@ def rank(index: Index, *, seed: int) -> Ranking:
             plain.write(found[0].tobytes())
             mirrored.write(found[1].tobytes())
     _write_postings(index, words=words)
-    columns = Ranking(*(np.empty(count * _POOL, dtype) for dtype in (np.int32, np.int32, bool)))
+    rows = count * _POOL
+    columns = Ranking(np.empty(rows, np.int32), np.empty(rows, np.int32), np.empty(rows, bool))
     filled = 0
     for part in map_parallel(partial(_rank, folder=index.folder), batches, description="ranking", batch_size=1):
         end = filled + len(part.first)
         for column, values in zip(columns, part, strict=True):
             column[filled:end] = values
         filled = end
-    return Ranking(*(column[:filled] for column in columns))
+    return Ranking(columns.first[:filled], columns.second[:filled], columns.mirrored[:filled])
 
 
 def _write_vocabulary(index: Index, *, words: int, seed: int) -> None:
