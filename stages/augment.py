@@ -29,7 +29,10 @@ def main() -> None:
     write_csv(Path("data/train.csv"), table)
     write_json(Path("metrics/augment.json"), summarise(table))
     made = table[table["kind"] != "original"]
-    examples = examples_of_each_class(read_images(TRAIN), positions=made.index.tolist(), labels=made["label"].tolist())
+    shown = table if made.empty else made
+    examples = examples_of_each_class(
+        read_images(TRAIN), positions=shown.index.tolist(), labels=shown["label"].tolist()
+    )
     contact_sheet(Path("metrics/figures/augment/views.png"), rows=examples)
 
 
