@@ -129,7 +129,9 @@ def main(
     seeds: Annotated[int, typer.Option(help="each has folds of its own", min=1)] = 1,
     raw: Annotated[Path, typer.Option(help="where `dvc repro download` wrote the photographs")] = Path("data/raw"),
     weights: Annotated[Path, typer.Option(help="where `dvc repro weights` wrote them")] = Path("models/pretrained"),
-    work: Annotated[Path, typer.Option(help="where predictions are kept for another run")] = Path(".levers"),
+    work: Annotated[Path, typer.Option(help="where predictions are kept; empty it after a change of the code")] = Path(
+        ".levers"
+    ),
     output: Annotated[Path, typer.Option(help="a Markdown file with the marks of such a table")] = Path(
         "docs/accuracy.md"
     ),
@@ -205,10 +207,8 @@ def run(training: Training, *, work: Path, pretrained: Path) -> None:
     draws = training.seed + 1000 * training.member
     keras.utils.clear_session()
     make_deterministic(seed=draws, threads=1)
-    cells, manifest = (
-        work / training.images / "cells.npy",
-        read_table(work / training.images / "manifest.csv", MANIFEST),
-    )
+    cells = work / training.images / "cells.npy"
+    manifest = read_table(cells.with_name("manifest.csv"), MANIFEST)
     splitting = SplitParams.model_validate(read_params()["split"] | {"folds": FOLDS, "fold": training.fold})
     parts = split(manifest, params=splitting, seed=training.seed)
     classes = sorted(training.classes or parts["label"].unique())

@@ -187,10 +187,11 @@ def test_intervals_stand_behind_their_measures_and_beside_wilsons() -> None:
 
 
 def test_the_interval_of_the_calibration_error_holds_its_value() -> None:
-    right = np.repeat([True, False], [40, 10])  # at a confidence of 0.8
-    probabilities = np.where(right[:, None], [0.8, 0.2], [0.2, 0.8])
+    confidence = np.repeat([0.55, 0.65, 0.75, 0.85, 0.95], 20)  # each is right as often as it says
+    right = np.concatenate([np.arange(20) < hits for hits in (11, 13, 15, 17, 19)])
+    sure = np.where(right, confidence, 1 - confidence)
     scores = evaluate_with_intervals(
-        np.zeros(50, int), probabilities, groups=list(map(str, range(50))), classes=["A", "B"]
+        np.zeros(100, int), np.stack([sure, 1 - sure], axis=1), groups=list(map(str, range(100))), classes=["A", "B"]
     )
     assert scores["expected_calibration_error"] == pytest.approx(0)
     assert scores["expected_calibration_error_low"] == 0
