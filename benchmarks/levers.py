@@ -77,6 +77,7 @@ SCREENED = {
     "stain normalisation": Lever({}, preparation="Reinhard"),
     "stain augmentation 0.4": Lever({"augment.stain": 0.4}),
     "no stain augmentation": Lever({"augment.stain": 0.0}),
+    "no change of colour": Lever({"augment.stain": 0.0, "augment.colour": 0.0, "augment.brightness": 0.0}),
     "two phases": Lever({"train.probe_epochs": 3}),
     "16 epochs": Lever({f"models.{MODEL}.epochs": 16, "train.patience": None}),
     "mixup 0.2": Lever({"train.mixup": 0.2}),

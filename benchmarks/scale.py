@@ -17,11 +17,12 @@ from benchmarks.recorder import recorded
 from wbc.augmentation import augment, choose_images
 from wbc.cleaning import clean
 from wbc.files import write_csv
-from wbc.manifest import MANIFEST, read_table
+from wbc.manifest import SPLIT, read_table
 from wbc.params.augment import AugmentParams
 from wbc.params.base import read_section
 from wbc.params.clean import CleanParams
 from wbc.params.sources import SmearsParams
+from wbc.records import read_records, write_records
 from wbc.sources.labels import read_labels
 from wbc.sources.smears import bring
 
@@ -65,6 +66,7 @@ def draw(raw: Path, *, count: int) -> Path:
             **quirks,
         )
         bring(raw, params=params)
+        write_records(raw, read_labels(raw))
         done.touch()
     return raw
 
@@ -86,11 +88,11 @@ def run_clean(raw: Path, *, output: Path, workers: int | None) -> dict[str, floa
             part: stack.enter_context(recorded(wbc.cleaning, function))
             for part, function in {"annotations": "_read_annotations", "twins": "find_twins"}.items()
         }
-        cleaned = clean(
-            read_labels(raw), raw=raw, cells=output / "cells.npy", params=read_section(CleanParams, "clean"), seed=0
-        )
+        params = read_section(CleanParams, "clean")
+        cleaned = clean(read_records(raw), raw=raw, cells=output / "cells.npy", params=params, seed=0)
     write_csv(output / "manifest.csv", cleaned.manifest)
     write_csv(output / "twins.csv", cleaned.twins)
+    write_csv(output / "split.csv", cleaned.manifest[["id", "label", "group"]].assign(split="train"))
     truth = {tuple(sorted(pair)) for pair in pd.read_csv(raw / "twins.csv").values.tolist()}
     found = set(zip(cleaned.twins["id_a"], cleaned.twins["id_b"], strict=True))
     return {
@@ -103,11 +105,10 @@ def run_clean(raw: Path, *, output: Path, workers: int | None) -> dict[str, floa
 def run_augment(output: Path, *, workers: int | None) -> None:
     """Draw one view of each image, as the stage does; to balance classes is left out, whose cost is not linear."""
     _set_workers(workers)
-    images = read_table(output / "manifest.csv", MANIFEST)[["id", "label", "group"]].assign(split="train")
     params = read_section(AugmentParams, "augment").model_copy(
         update={"target_per_class": None, "copies": 1, "balance": "none"}
     )
-    training = choose_images(images, leaky=False)
+    training = choose_images(read_table(output / "split.csv", SPLIT), leaky=False)
     table = augment(training, cells=output / "cells.npy", output=output / "train.npy", params=params, seed=SEED)
     write_csv(output / "train.csv", table)
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wbc.arrays import image_writer, iterate_images, read_images
+from wbc.arrays import create_images, image_filler, image_writer, iterate_images, read_images
 
 
 @pytest.mark.parametrize("count", [0, 1, 11])
@@ -27,6 +27,18 @@ def test_images_are_written_behind_those_of_another_file_which_is_taken_over(tmp
     assert (tmp_path / "all.npy").read_bytes() == (tmp_path / "expected.npy").read_bytes()
     assert np.array_equal(first, images[:3])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["all.npy", "expected.npy"]
+
+
+def test_rows_are_filled_in_any_order_to_the_file_that_numpy_saves(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (11, 4, 6, 3), dtype=np.uint8)
+    create_images(tmp_path / "filled.npy", shape=(11, 4, 6, 3))
+    for rows in ([10, 3, 4], [0, 1, 2, 5, 9, 8, 7]):
+        with image_filler(tmp_path / "filled.npy") as write:
+            for row in rows:
+                write(row, images[row])
+    images[6] = 0  # nobody filled it
+    np.save(tmp_path / "saved.npy", images)
+    assert (tmp_path / "filled.npy").read_bytes() == (tmp_path / "saved.npy").read_bytes()
 
 
 def test_images_are_read_memory_mapped_and_read_only(tmp_path: Path) -> None:

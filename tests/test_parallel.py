@@ -20,6 +20,18 @@ def test_results_come_in_order_from_other_processes() -> None:
     assert joblib.cpu_count() == 1 or os.getpid() not in processes
 
 
+def test_a_worker_works_where_its_caller_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert set(map_parallel(lambda _: Path.cwd().name, range(4), description="test")) == {name}
+
+
+def test_more_items_than_a_block_from_a_generator() -> None:
+    results = list(map_parallel(str, (number for number in range(200)), total=200, description="test"))
+    assert results == [str(number) for number in range(200)]
+
+
 def test_no_items_no_results() -> None:
     assert list(map_parallel(len, [], description="test")) == []
 
@@ -40,7 +52,7 @@ def test_results_that_nobody_takes_do_not_pile_up() -> None:
         results = map_parallel(done.append, range(3000), description="test")
         next(results)
         time.sleep(0.5)
-        assert len(done) <= 300
+        assert len(done) == 128
         assert len(list(results)) == 2999
     assert sorted(done) == list(range(3000))
 

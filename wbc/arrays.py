@@ -50,6 +50,28 @@ def image_writer(
         write_header()
 
 
+def create_images(path: Path, *, shape: tuple[int, int, int, int]) -> None:
+    """Write a .npy file of black uint8 images (images, height, width, channels), for `image_filler` to fill."""
+    npy.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape, version=(1, 0))
+
+
+@contextmanager
+def image_filler(path: Path) -> Iterator[Callable[[int, Image], None]]:
+    """Yield a function that writes a uint8 image (height, width, channels) to a row of the .npy file at ``path``.
+
+    Several processes may fill rows of their own at once. Written to the file, not to a mapping of it, so that a full
+    disk raises OSError.
+    """
+    start = npy.open_memmap(path, mode="r").offset
+    with path.open("r+b") as file:
+
+        def write(row: int, image: Image) -> None:
+            file.seek(start + row * image.nbytes)
+            file.write(np.ascontiguousarray(image).data)
+
+        yield write
+
+
 def read_images(path: Path) -> Image:
     """Return the images at ``path`` (images, height, width, channels), uint8, memory-mapped and read-only."""
     return np.load(path, mmap_mode="r")

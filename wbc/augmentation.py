@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wbc.arrays import Image, image_writer, read_images
+from wbc.arrays import Image, create_images, image_writer, read_images
 from wbc.draws import generator
+from wbc.files import written_aside
 from wbc.manifest import TRAIN
 from wbc.parallel import map_parallel
 from wbc.params.augment import AugmentParams
 from wbc.smote import SAMPLERS, blend, plan_smote
-from wbc.views import render
+from wbc.views import Shown, draw
 
 _COLUMNS = list(TRAIN.columns)
-_AT_ONCE = 16  # images handed to a worker
+_AT_ONCE = 32  # images that a worker writes at once
 
 
 def choose_images(split: pd.DataFrame, *, leaky: bool) -> pd.DataFrame:
@@ -60,15 +61,15 @@ def augment(training: pd.DataFrame, *, cells: Path, output: Path, params: Augmen
     views are drawn of all; the classes reach the same size either way. That order knows no leaky split.
     """
     steps = [output.with_name(f".{step}.{output.name}") for step in ("first", "second")]
-    draw, fill = (partial(step, params=params, seed=seed) for step in (_draw_views, _fill_up))
+    show, fill = (partial(step, params=params, seed=seed) for step in (_draw_views, _fill_up))
     try:
         if params.order == "views_first":
-            table = draw(plan_views(training, params=params), images=cells, output=steps[0])
+            table = show(plan_views(training, params=params), images=cells, output=steps[0])
             return fill(table, images=steps[0], output=output)
-        table = draw(training[training["kept"]], images=cells, output=steps[0])
+        table = show(training[training["kept"]], images=cells, output=steps[0])
         table = fill(table, images=steps[0], output=steps[1])
         plan = plan_views(table.assign(position=table.index, kept=True), params=params)
-        return draw(plan, images=steps[1], output=output)
+        return show(plan, images=steps[1], output=output)
     finally:
         for step in steps:
             step.unlink(missing_ok=True)
@@ -76,16 +77,24 @@ def augment(training: pd.DataFrame, *, cells: Path, output: Path, params: Augmen
 
 def _draw_views(plan: pd.DataFrame, *, images: Path, output: Path, params: AugmentParams, seed: int) -> pd.DataFrame:
     """Write to ``output`` what ``plan`` shows of ``images``: the views drawn, the others as they are."""
-    keys = [
-        tuple(filter(None, (row.id, row.partner, row.copy))) if row.kind == "view" else ()
-        for row in plan.itertuples(index=False)
-    ]
-    tasks = list(zip(plan["position"], keys, strict=True))
-    rendered = partial(render, images=images, params=params, seed=seed)
-    with image_writer(output, shape=read_images(images).shape[1:]) as append:
-        for image in map_parallel(rendered, tasks, description="augment", batch_size=_AT_ONCE):
-            append(image)
+    with written_aside(output) as aside:
+        create_images(aside, shape=(len(plan), *read_images(images).shape[1:]))
+        fill = partial(draw, images=images, output=aside, params=params, seed=seed)
+        blocks = math.ceil(len(plan) / _AT_ONCE)
+        for _ in map_parallel(fill, _tasks(plan), total=blocks, description="augment", unit="block", batch_size=1):
+            pass
     return plan[_COLUMNS].reset_index(drop=True)
+
+
+def _tasks(plan: pd.DataFrame) -> Iterator[list[Shown]]:
+    """Yield what `draw` is to write, block by block."""
+    for start in range(0, len(plan), _AT_ONCE):
+        part = plan[start : start + _AT_ONCE]
+        keys = [
+            (*filter(None, key),) if kind == "view" else ()
+            for kind, *key in part[["kind", "id", "partner", "copy"]].to_numpy().tolist()
+        ]
+        yield list(map(Shown, range(start, start + len(part)), part["position"].tolist(), keys))
 
 
 def _fill_up(table: pd.DataFrame, *, images: Path, output: Path, params: AugmentParams, seed: int) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Decides which labelled photographs are usable, each reject with its reason, and cuts the cells out of the others."""
 
 import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,12 +18,15 @@ from wbc.draws import generator
 from wbc.manifest import MANIFEST, check_table
 from wbc.parallel import map_parallel
 from wbc.params.clean import CleanParams
-from wbc.quality import Measures, count_flags, flag
+from wbc.quality import count_flags, flag
 from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_twins
-from wbc.voc import Box, read_boxes
+from wbc.voc import read_boxes
 
 CELL = "WBC"  # the name of a white cell's box
 _AT_ONCE = 8  # photographs handed to a worker
+_NUCLEUS = ["nucleus_x", "nucleus_y", "nucleus_area"]  # columns of the manifest
+_BOX = ["boxes", "box_left", "box_top", "box_right", "box_bottom"]
+_NO_BOX = (0, *4 * [np.nan])
 REASONS = {
     "missing_file": "the label names a photograph that is not there",
     "unlabelled": "the photograph has no class",
@@ -65,8 +69,7 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
     candidates = _without(records, rejects)
     look = partial(_examine, raw=raw, params=params)
     examined = map_parallel(look, candidates["file"].tolist(), description="clean", batch_size=_AT_ONCE)
-    nuclei: list[_Found] = []
-    measures: list[Measures] = []
+    seen = array("d")  # numbers, not objects: of many photographs these take much memory
     every = cells.with_name(f".{cells.stem}.every{cells.suffix}")  # contradictions are known when all were examined
     try:
         with image_writer(every, shape=(*params.size, 3)) as append:
@@ -75,13 +78,12 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
                     rejects[index] = ("unreadable", file)
                     continue
                 append(result.image)
-                measures.append(result.measures)
-                nuclei.append(_find(result))
-        if not nuclei:
+                seen.extend(_describe(result))
+        if not seen:
             counts = Counter(reason for reason, _ in rejects.values())
             raise ValueError(f"{raw}: none of {len(records)} photographs is usable: {dict(counts)}")
-        table = _tabulate(_without(candidates, rejects), nuclei=nuclei, boxes=boxes).assign(flags=flag(measures))
-        del nuclei, measures, boxes  # the search for twins needs the memory
+        usable = _without(candidates, rejects)
+        table = _tabulate(usable, seen=np.reshape(seen, (len(usable), -1)), boxes=boxes[usable.index])
         twins = _find_twins(table if params.twins else table[:0], raw=raw)
         table["group"] = _group(table, twins=twins)
         if params.contradictions == "drop":
@@ -106,24 +108,15 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
     return Cleaned(manifest, dropped, twins)
 
 
-class _Found(NamedTuple):
-    """The columns of the manifest that are seen in a photograph."""
-
-    width: int
-    height: int
-    nucleus_x: float
-    nucleus_y: float
-    nucleus_area: int
-
-
 def _examine(file: str, *, raw: Path, params: CleanParams) -> Examined | None:
     return examine(raw / file, params=params)
 
 
-def _find(examined: Examined) -> _Found:
+def _describe(examined: Examined) -> tuple[float, ...]:
+    """Return the columns _NUCLEUS and the measures of a photograph."""
     nucleus = examined.nucleus
     place = (nucleus.x, nucleus.y, nucleus.area) if nucleus else (np.nan, np.nan, 0)
-    return _Found(examined.width, examined.height, *place)
+    return (*place, *examined.measures)
 
 
 Rejects = dict[Any, tuple[str, str]]  # row of records: (reason, detail)
@@ -133,33 +126,37 @@ def _without(records: pd.DataFrame, rejects: Rejects) -> pd.DataFrame:
     return records[~records.index.isin(list(rejects))]
 
 
-def _read_annotations(records: pd.DataFrame, *, raw: Path) -> tuple[dict[Any, list[Box]], dict[Any, str]]:
-    """Return the white cells annotated in each record, and what is wrong with the annotations that do not parse."""
+def _read_annotations(records: pd.DataFrame, *, raw: Path) -> tuple[NDArray[np.float64], dict[Any, str]]:
+    """Return the columns _BOX of each record, and what is wrong with the annotations that do not parse."""
     annotated = records.loc[records["annotation"] != "", "annotation"]
-    read = map_parallel(_read_cells, [raw / annotation for annotation in annotated], description="annotations")
-    boxes: dict[Any, list[Box]] = {index: [] for index in records.index}
+    look = partial(_read_cells, raw=raw)
+    boxes = np.tile(_NO_BOX, (len(records), 1))
     broken = {}
-    for index, (cells, error) in zip(annotated.index, read, strict=True):
-        boxes[index] = cells
+    read = map_parallel(look, annotated.tolist(), description="annotations", unit="file")
+    for index, (box, error) in zip(annotated.index, read, strict=True):
+        boxes[index] = box
         if error:
             broken[index] = error
     return boxes, broken
 
 
-def _read_cells(annotation: Path) -> tuple[list[Box], str]:
-    """Return the white cells of one annotation, or what is wrong with it."""
+def _read_cells(annotation: str, *, raw: Path) -> tuple[tuple[float, ...], str]:
+    """Return the columns _BOX of one annotation, and what is wrong with it."""
     try:
-        return [box for box in read_boxes(annotation) if box.name == CELL], ""
+        cells = [box for box in read_boxes(raw / annotation) if box.name == CELL]
     except ValueError as error:
-        return [], str(error)
+        return _NO_BOX, str(error)
+    if not cells:
+        return _NO_BOX, ""
+    return (len(cells), cells[0].left, cells[0].top, cells[0].right, cells[0].bottom), ""
 
 
 def _reject_by_label(
-    records: pd.DataFrame, *, boxes: Mapping[Any, Sequence[Box]], broken: Mapping[Any, str], exclude: Sequence[str]
+    records: pd.DataFrame, *, boxes: NDArray[np.float64], broken: Mapping[Any, str], exclude: Sequence[str]
 ) -> Rejects:
     """Return the records that their label rules out, each with the first reason that applies."""
     rejects: Rejects = {}
-    for index, record in records.iterrows():
+    for (index, record), cells in zip(records.iterrows(), boxes[:, 0].astype(int).tolist(), strict=True):
         labels = parse_category(record["category"])
         if not record["file"]:
             rejects[index] = ("missing_file", "")
@@ -171,17 +168,21 @@ def _reject_by_label(
             rejects[index] = ("excluded_class", labels[0])
         elif index in broken:
             rejects[index] = ("unreadable", broken[index])
-        elif len(boxes[index]) > len(labels):
-            rejects[index] = ("more_boxes_than_labels", f"{len(boxes[index])} boxes")
+        elif cells > len(labels):
+            rejects[index] = ("more_boxes_than_labels", f"{cells} boxes")
     return rejects
 
 
 def _reject_duplicates(records: pd.DataFrame, *, raw: Path) -> Rejects:
     """Return the records whose file holds the same bytes as that of an earlier one."""
-    digests = records["file"].map(lambda file: hashlib.sha256((raw / file).read_bytes()).hexdigest())
-    first = records.groupby(digests)["id"].transform("first") if len(records) else records["id"]
-    repeated = digests.duplicated()
-    return {index: ("exact_duplicate", first[index]) for index in records.index[repeated]}
+    first: dict[bytes, str] = {}
+    rejects: Rejects = {}
+    for index, identifier, file in zip(records.index, records["id"], records["file"], strict=True):
+        digest = hashlib.sha256((raw / file).read_bytes()).digest()
+        if digest in first:
+            rejects[index] = ("exact_duplicate", first[digest])
+        first.setdefault(digest, identifier)
+    return rejects
 
 
 def _reject_thinned(records: pd.DataFrame, *, thin: Mapping[str, float], seed: int) -> Rejects:
@@ -224,18 +225,15 @@ def _copy_images(source: Path, destination: Path, *, rows: NDArray[np.int64]) ->
             append(image)
 
 
-def _tabulate(records: pd.DataFrame, *, nuclei: Sequence[_Found], boxes: Mapping[Any, Sequence[Box]]) -> pd.DataFrame:
-    """Return the manifest of ``records``, in which ``nuclei`` were found, without its flags."""
-    annotated = [boxes[index] for index in records.index]
-    edges = [(one[0].left, one[0].top, one[0].right, one[0].bottom) if one else (np.nan,) * 4 for one in annotated]
-    texts = records[["id", "part", "file"]].assign(
-        label=records["category"].map(lambda category: parse_category(category)[0]),
-        group=records["group"].where(records["group"] != "", records["id"]),
-    )
-    table = texts.astype(str).assign(boxes=[len(one) for one in annotated])
-    table[list(_Found._fields)] = pd.DataFrame(nuclei, index=table.index)
-    table[["box_left", "box_top", "box_right", "box_bottom"]] = np.array(edges, dtype=float).reshape(-1, 4)
-    return table
+def _tabulate(records: pd.DataFrame, *, seen: NDArray[np.float64], boxes: NDArray[np.float64]) -> pd.DataFrame:
+    """Return the manifest of ``records``: ``seen`` has a row of `_describe` for each, ``boxes`` the columns _BOX."""
+    measures = seen[:, len(_NUCLEUS) :]
+    labels = records["category"].map(lambda category: parse_category(category)[0])
+    table = records[["id", "part", "file", "group"]].assign(label=labels, flags=flag(measures)).astype(str)
+    table[_NUCLEUS] = seen[:, : len(_NUCLEUS)]
+    table[_BOX] = boxes
+    table[["width", "height"]] = measures[:, :2]
+    return table.astype(dict.fromkeys(["nucleus_area", "boxes", "width", "height"], int))
 
 
 def summarise(manifest: pd.DataFrame, dropped: pd.DataFrame, twins: pd.DataFrame) -> dict[str, Any]:

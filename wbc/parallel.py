@@ -1,6 +1,11 @@
 """The one place where work is spread over workers: an existing engine takes over through joblib's backends."""
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from itertools import chain, cycle, islice
+from operator import length_hint
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import cv2
@@ -9,32 +14,58 @@ from tqdm import tqdm
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_AHEAD = 256
+_BLOCK = 64  # items; joblib computes all it was handed, whether or not anybody takes the results
 
 
 def map_parallel(
     function: Callable[[Item], Result],
-    items: Sequence[Item],
+    items: Iterable[Item],
     *,
     description: str,
+    total: int | None = None,
+    unit: str = "image",
     batch_size: int | Literal["auto"] = "auto",
 ) -> Iterator[Result]:
     """Yield ``function`` of each item, in order, computed by one process for each core, with a progress bar.
 
-    Results that were yielded are not kept, and at most _AHEAD are computed ahead, so memory does not grow with the
-    number of items. A worker is handed ``batch_size`` items at once; by itself joblib takes the more the faster they
-    go, too many where results are large.
+    Results that were yielded are not kept, and at most two blocks of _BLOCK are computed ahead, so memory does not grow
+    with the number of items: ``total``, which only a generator of items needs. The bar calls an item ``unit``.
+    A worker is handed ``batch_size`` items at once; by itself joblib takes the more the faster they go, too many where
+    results are large.
     ``joblib.parallel_config(backend=...)`` round the call hands the work to another engine (threads, Dask, Ray);
     the environment's LOKY_MAX_CPU_COUNT lowers the number of processes.
     """
-    with (
-        Parallel(n_jobs=-1, return_as="generator", batch_size=batch_size) as parallel,
-        tqdm(total=len(items), desc=description, unit="image", disable=None) as bar,
-    ):
-        for start in range(0, len(items), _AHEAD):  # joblib does not wait for who takes its results
-            for result in parallel(delayed(_call_alone)(function, item) for item in items[start : start + _AHEAD]):
+    with ExitStack() as stack:
+        # Both have the same workers. These outlive the call, and those of another working directory are replaced.
+        pair = [
+            stack.enter_context(
+                Parallel(
+                    n_jobs=-1,
+                    return_as="generator",
+                    batch_size=batch_size,
+                    initializer=os.chdir,
+                    initargs=(Path.cwd(),),
+                )
+            )
+            for _ in range(2)
+        ]
+        bar = stack.enter_context(tqdm(total=total or length_hint(items), desc=description, unit=unit, disable=None))
+        started = (
+            parallel(delayed(_call_alone)(function, item) for item in block)
+            for parallel, block in zip(cycle(pair), _blocks(items), strict=False)
+        )
+        results: Iterable[Result] = ()
+        for following in chain(started, [()]):  # the next block is at work while results of this one are taken
+            for result in results:
                 bar.update()
                 yield result
+            results = following
+
+
+def _blocks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    remaining = iter(items)
+    while block := list(islice(remaining, _BLOCK)):
+        yield block
 
 
 def _call_alone(function: Callable[[Item], Result], item: Item) -> Result:

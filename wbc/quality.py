@@ -39,7 +39,8 @@ _USUAL_SHARE = 0.5  # of the set, for a size to be the usual one
 class Measures(NamedTuple):
     """What is measured on one photograph, whatever the others are like."""
 
-    size: tuple[int, int]  # px, width and height
+    width: int  # px
+    height: int
     nuclei: int
     cut: bool
     sharpness: float  # steepest slope of the edges round the nucleus, share of the contrast per px
@@ -71,7 +72,8 @@ def measure(photograph: Image, bodies: NDArray[np.int32]) -> Measures:
     seen = photograph[~corners] if corners.any() else photograph.reshape(-1, 3)
     large = bodies[bodies[:, 4] >= _SMALLEST * height * width]
     return Measures(
-        size=(width, height),
+        width=width,
+        height=height,
         nuclei=_count_nuclei(large),
         cut=bool(len(large)) and _is_cut(large[0], corners=corners),
         sharpness=_sharpness(photograph, large[0] if len(large) else np.array([0, 0, width, height, 0])),
@@ -82,31 +84,32 @@ def measure(photograph: Image, bodies: NDArray[np.int32]) -> Measures:
     )
 
 
-def flag(measures: Sequence[Measures]) -> list[str]:
+def flag(measures: Sequence[Measures] | NDArray[np.float64]) -> list[str]:
     """Return the flags of each photograph, keys of FLAGS joined by ";", empty for none.
 
-    Focus and size are judged against the set: its median sharpness, and the size that most photographs have.
+    ``measures`` are rows of Measures. Focus and size are judged against the set: its median sharpness, and the size
+    that most photographs have.
     """
-    median = float(np.median([one.sharpness for one in measures])) if measures else 0.0
-    usual, count = Counter(one.size for one in measures).most_common(1)[0] if measures else ((0, 0), 0)
-    has_usual = count > _USUAL_SHARE * len(measures)
+    if not len(measures):
+        return []
+    every = Measures(*np.asarray(measures, dtype=np.float64).T)
+    sizes, counts = np.unique(np.stack([every.width, every.height]), axis=1, return_counts=True)
+    has_usual = counts.max() > _USUAL_SHARE * len(measures)
+    usual_width, usual_height = sizes[:, counts.argmax()]
+    raised = {
+        "cut_by_frame": every.cut == 1,
+        "no_nucleus": every.nuclei == 0,
+        "several_nuclei": every.nuclei > 1,
+        "out_of_focus": every.sharpness < _SOFT * np.median(every.sharpness),
+        "too_dark": every.background < _DARK,
+        "too_bright": every.bright > _BRIGHT_SHARE,
+        "black_corners": every.black > _BLACK_SHARE,
+        "unusual_size": has_usual & ((every.width != usual_width) | (every.height != usual_height)),
+        "greyscale": every.spread < _COLOUR,
+    }
     return [
-        ";".join(
-            name
-            for name, holds in {
-                "cut_by_frame": one.cut,
-                "no_nucleus": one.nuclei == 0,
-                "several_nuclei": one.nuclei > 1,
-                "out_of_focus": one.sharpness < _SOFT * median,
-                "too_dark": one.background < _DARK,
-                "too_bright": one.bright > _BRIGHT_SHARE,
-                "black_corners": one.black > _BLACK_SHARE,
-                "unusual_size": has_usual and one.size != usual,
-                "greyscale": one.spread < _COLOUR,
-            }.items()
-            if holds
-        )
-        for one in measures
+        ";".join(name for name, holds in zip(raised, row, strict=True) if holds)
+        for row in zip(*raised.values(), strict=True)
     ]
 
 

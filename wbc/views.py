@@ -1,11 +1,13 @@
 """Random views of an image. Workers import this module, so it stays free of pandas and scikit-learn."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from wbc.arrays import Image, read_images
+from wbc.arrays import Image, image_filler, read_images
 from wbc.draws import generator
 from wbc.params.augment import AugmentParams
 
@@ -15,11 +17,21 @@ _STAINS /= np.linalg.norm(_STAINS, axis=1, keepdims=True)
 _UNMIX = np.linalg.inv(_STAINS)
 
 
-def render(task: tuple[int, tuple[str | int, ...]], *, images: Path, params: AugmentParams, seed: int) -> Image:
-    """Return for ``(position, keys)`` the image there: as it is without ``keys``, else the view that they draw."""
-    position, keys = task
-    image = np.asarray(read_images(images)[position])
-    return random_view(image, params=params, draws=generator(seed, "view", *keys)) if keys else image
+class Shown(NamedTuple):
+    """What to show in a row of an array of images: the image at ``position`` of another, as it is without ``keys``."""
+
+    row: int
+    position: int
+    keys: tuple[str | int, ...]
+
+
+def draw(rows: Sequence[Shown], *, images: Path, output: Path, params: AugmentParams, seed: int) -> None:
+    """Write to ``rows`` of the array in ``output`` what they show of ``images``: with keys, the view that they draw."""
+    source = read_images(images)
+    with image_filler(output) as write:
+        for row, position, keys in rows:
+            image = np.asarray(source[position])
+            write(row, random_view(image, params=params, draws=generator(seed, "view", *keys)) if keys else image)
 
 
 def random_view(image: Image, *, params: AugmentParams, draws: np.random.Generator) -> Image:

@@ -101,10 +101,16 @@ def _propose(
 
 def _compare_all(ranking: Ranking, *, chosen: NDArray[np.int64], folder: Path) -> Iterator[tuple[int, int, Evidence]]:
     """Yield the pairs, of the rows ``chosen``, that show the same field; the smaller number is the first."""
-    low, high = np.minimum(ranking.first, ranking.second), np.maximum(ranking.first, ranking.second)
     parts = [chosen[start : start + _BATCH] for start in range(0, len(chosen), _BATCH)]
-    batches = [_Candidates(low[part], high[part], ranking.mirrored[part]) for part in parts]
-    compared = map_parallel(partial(_compare, folder=folder), batches, description="twins", batch_size=1)
+    batches = [
+        _Candidates(
+            np.minimum(ranking.first[part], ranking.second[part]),
+            np.maximum(ranking.first[part], ranking.second[part]),
+            ranking.mirrored[part],
+        )
+        for part in parts
+    ]
+    compared = map_parallel(partial(_compare, folder=folder), batches, description="twins", unit="batch", batch_size=1)
     for batch, results in zip(batches, compared, strict=True):
         for one, other, evidence in zip(batch.first.tolist(), batch.second.tolist(), results, strict=True):
             if evidence is not None:

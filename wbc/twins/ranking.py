@@ -47,14 +47,18 @@ def rank(index: Index, *, seed: int) -> Ranking:
     _write_vocabulary(index, words=words, seed=seed)
     batches = [(start, min(start + _BATCH, count)) for start in range(0, count, _BATCH)]
     with (index.folder / "words").open("wb") as plain, (index.folder / "mirrored").open("wb") as mirrored:
-        for found in map_parallel(partial(_quantise, folder=index.folder), batches, description="words", batch_size=1):
+        for found in map_parallel(
+            partial(_quantise, folder=index.folder), batches, description="words", unit="batch", batch_size=1
+        ):
             plain.write(found[0].tobytes())
             mirrored.write(found[1].tobytes())
     _write_postings(index, words=words)
     rows = count * _POOL
     columns = Ranking(np.empty(rows, np.int32), np.empty(rows, np.int32), np.empty(rows, bool))
     filled = 0
-    for part in map_parallel(partial(_rank, folder=index.folder), batches, description="ranking", batch_size=1):
+    for part in map_parallel(
+        partial(_rank, folder=index.folder), batches, description="ranking", unit="batch", batch_size=1
+    ):
         end = filled + len(part.first)
         for column, values in zip(columns, part, strict=True):
             column[filled:end] = values
