@@ -57,6 +57,7 @@ class Lever(NamedTuple):
     preparation: str | None = None  # a name in PREPARATIONS
 
 
+SAME_COLOURS = {"augment.stain": 0.0, "augment.colour": 0.0, "augment.brightness": 0.0}
 SMALL = {f"models.{MODEL}.input": [96, 96]}
 SMALL_NAME = "96 px"
 LARGE = {"clean.size": [224, 224], f"models.{MODEL}.input": [224, 224]}
@@ -67,6 +68,7 @@ ARMS = {
     "weight averaging, 8 views": Lever({"train.averaging": 0.99, "evaluate.views": 8}, "default"),
     "three networks": Lever({}, "default", members=3),
     "three networks, 8 views": Lever({"evaluate.views": 8}, "default", members=3),
+    "no change of colour": Lever(SAME_COLOURS, "default"),
     "224 px": Lever(LARGE, "default"),
     SMALL_NAME: Lever(SMALL, "default"),
 }
@@ -77,7 +79,7 @@ SCREENED = {
     "stain normalisation": Lever({}, preparation="Reinhard"),
     "stain augmentation 0.4": Lever({"augment.stain": 0.4}),
     "no stain augmentation": Lever({"augment.stain": 0.0}),
-    "no change of colour": Lever({"augment.stain": 0.0, "augment.colour": 0.0, "augment.brightness": 0.0}),
+    "no change of colour": Lever(SAME_COLOURS),
     "two phases": Lever({"train.probe_epochs": 3}),
     "16 epochs": Lever({f"models.{MODEL}.epochs": 16, "train.patience": None}),
     "mixup 0.2": Lever({"train.mixup": 0.2}),

@@ -108,7 +108,14 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "weights_requested": "imagenet",
             "weights_used": "imagenet",
         },
-        **{"origin": "a package", "epochs": 8, "best_epoch": 6, "validation_loss": 0.5, "validation_accuracy": 0.875},
+        **{
+            "origin": "a package",
+            "networks": 1,
+            "epochs": 8,
+            "best_epoch": 6,
+            "validation_loss": 0.5,
+            "validation_accuracy": 0.875,
+        },
         **{"parameters": 1234567, "trainable_parameters": 7654},
     }
     twins = {"pairs": 3, "copy": 0, "same_cell": 2, "overlap": 1, "groups": 1, "grouped_images": 4}

@@ -7,6 +7,7 @@ import pytest
 from keras import layers
 
 from wbc.calibration import scale_by_temperature
+from wbc.ensemble import average
 from wbc.explain import choose_examples, explain, find_convolution, last_features
 from wbc.models.registry import build_model
 from wbc.params.models import BackboneParams, CompactCnnParams
@@ -80,6 +81,8 @@ def without_convolution() -> keras.Model:
         (nested_and_frozen, "Grad-CAM"),
         (sequential, "Grad-CAM"),
         (without_convolution, "occlusion"),
+        (lambda: average([flat(), nested_and_frozen()]), "Grad-CAM"),
+        (lambda: average([without_convolution(), without_convolution()]), "occlusion"),
     ],
 )
 def test_the_map_lies_where_the_model_looks(build: Callable[[], keras.Model], method: str) -> None:

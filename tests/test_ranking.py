@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from wbc.comparison import Predictions
-from wbc.ranking import Ranking, rank
+from wbc.ranking import Ranking, estimate, rank
 
 CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]
 IMAGES = 40  # in one fold
@@ -41,6 +41,14 @@ def ranked(*runs: tuple[str, int, int, int], metric: str = "accuracy", **others:
         return predictions(hits, fold=fold)
 
     return rank(pd.DataFrame(records).assign(**others), metric=metric, read=read)
+
+
+def test_the_interval_of_the_calibration_error_is_freed_of_what_resampling_adds() -> None:
+    # Of 40 answers 36 are right, each given as 0.9 sure. The distance of a resampled share from 0.9 has a mean of 0.038
+    # and a 97.5th percentile of 0.106: half a normal distribution whose standard error is 0.047.
+    error = estimate([predictions(36, fold=0)], metric="expected_calibration_error")
+    assert (error.value, error.low) == (pytest.approx(0, abs=1e-9), 0)
+    assert error.high == pytest.approx(0.106 - 0.038, abs=0.01)
 
 
 def test_the_folds_of_a_seed_are_pooled_and_the_best_comes_first() -> None:

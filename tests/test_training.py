@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from wbc.ensemble import networks_of
 from wbc.params.models import ModelParams
 from wbc.params.train import TrainParams
 from wbc.training import (
@@ -31,6 +32,7 @@ MODEL = ModelParams(
     epochs=4,
 )
 TRAIN = TrainParams(
+    networks=1,
     probe_epochs=0,
     probe_learning_rate=0.001,
     schedule="cosine",
@@ -47,6 +49,8 @@ TRAIN = TrainParams(
     temperature=False,
     tensorboard=False,
 )
+THREE = TRAIN.model_copy(update={"networks": 3})
+TWO = TRAIN.model_copy(update={"networks": 2})
 
 
 def discs(count: int, *, seed: int) -> Examples:
@@ -88,6 +92,23 @@ def test_the_model_is_that_of_the_lowest_validation_loss(tmp_path: Path) -> None
     assert describe(trained)["best_epoch"] == trained.history["val_loss"].idxmin() + 1
 
 
+def test_three_networks_give_the_mean_of_their_probabilities(tmp_path: Path) -> None:
+    single, three = run(tmp_path / "single.npz"), run(tmp_path / "state.npz", params=THREE)
+    images = discs(8, seed=2).images
+    networks = networks_of(three.model)
+    probabilities = np.stack([network.predict(images, verbose=0) for network in networks])
+    np.testing.assert_allclose(three.model.predict(images, verbose=0), probabilities.mean(axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(probabilities[0], single.model.predict(images, verbose=0))
+    assert len(np.unique(probabilities[:, 0, 0])) == 3
+    assert three.history["epoch"].tolist() == list(range(1, 13))
+    pd.testing.assert_frame_equal(three.history[:4], single.history, check_exact=True)
+    log_loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    truth = np.eye(2)[discs(8, seed=2).labels]
+    assert three.validation["loss"] == pytest.approx(float(log_loss(truth, probabilities.mean(axis=0))), rel=1e-5)
+    assert describe(three)["networks"] == 3
+    assert describe(three)["parameters"] == 3 * describe(single)["parameters"]
+
+
 class KilledError(Exception):
     pass
 
@@ -109,9 +130,29 @@ def test_a_killed_training_ends_with_the_same_weights(
         np.testing.assert_array_equal(left, right)
 
 
-def killed_after(epochs: int) -> Callable[..., None]:
+def test_a_training_killed_in_its_second_network_ends_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(tmp_path / "whole" / "state.npz", params=TWO)
+    with monkeypatch.context() as patch:
+        patch.setattr("wbc.training._report", killed_after(3, times=2))
+        with pytest.raises(KilledError):
+            run(tmp_path / "killed" / "state.npz", params=TWO)
+    resumed = run(tmp_path / "killed" / "state.npz", params=TWO)
+    assert resumed.resumed_epochs == 4 + 3
+    pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
+    for left, right in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def killed_after(epochs: int, *, times: int = 1) -> Callable[..., None]:
+    """Return what kills a training when it reports so many epochs for the last of so many ``times``."""
+    remaining = times
+
     def report(row: list[float], **_: object) -> None:
-        if row[0] == epochs:
+        nonlocal remaining
+        remaining -= row[0] == epochs
+        if not remaining:
             raise KilledError
 
     return report

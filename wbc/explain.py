@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from wbc.arrays import Image
+from wbc.ensemble import networks_of
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,
@@ -46,14 +47,23 @@ def explain(model: keras.Model, images: Image, *, classes: NDArray[np.integer]) 
     """Return for each of the ``images`` (images, height, width, 3), uint8, what in it speaks for its class.
 
     ``classes`` (images,) holds indices into what ``model`` gives probabilities of. The method is Grad-CAM where the
-    model has a convolution, else occlusion. A map whose pixels all speak against the class is 0.
+    model has a convolution, else occlusion; of several networks the maps are averaged. A map whose pixels all speak
+    against the class is 0.
     """
-    convolution = find_convolution(model)
+    networks = networks_of(model)
+    convolutions = [found for network in networks if (found := find_convolution(network))]
+
+    def draw(image: Image, *, index: int) -> Maps:
+        if not convolutions:
+            return occlude(model, image, index=index)
+        pairs = zip(networks, convolutions, strict=True)
+        return _scaled(np.mean([grad_cam(network, one, image, index=index) for network, one in pairs], axis=0))
+
     maps = [
-        occlude(model, image, index=index) if convolution is None else grad_cam(model, convolution, image, index=index)
+        draw(image, index=index)
         for image, index in tqdm(list(zip(images, classes.tolist(), strict=True)), desc="explain", disable=None)
     ]
-    return Explanation("occlusion" if convolution is None else "Grad-CAM", np.stack(maps))
+    return Explanation("Grad-CAM" if convolutions else "occlusion", np.stack(maps))
 
 
 def find_convolution(model: keras.Model) -> Convolution | None:
@@ -147,7 +157,15 @@ def _scaled(values: Maps) -> Maps:
 
 
 def last_features(model: keras.Model) -> keras.Model:
-    """Return the part of ``model`` from images to what its last layer with weights takes in, (batch, features)."""
+    """Return the part of ``model`` from images to what its last layer with weights takes in, (batch, features).
+
+    Of several networks it gives the features of all, one after the other.
+    """
+    networks = networks_of(model)
+    if len(networks) > 1:
+        image = model.inputs[0]
+        features = [last_features(network)(image) for network in networks]
+        return keras.Model(image, keras.layers.Concatenate(name="last_features")(features))
     last = next(layer for layer in reversed(model.layers) if layer.weights)
     return keras.Model(model.inputs[0], keras.layers.Flatten(name="last_features")(last.input))
 

@@ -4,7 +4,7 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from wbc.arrays import Image
 from wbc.checkpoints import Arrays, load_checkpoint, save_checkpoint
 from wbc.draws import generator
+from wbc.ensemble import average, networks_of
 from wbc.features import extract_features, split_at_features
 from wbc.models.registry import build_model
 from wbc.orientations import count_orientations, orient
@@ -29,6 +30,7 @@ HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_ra
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # one-hot labels and probabilities (batch, classes) to (batch,)
 
+_SEEDS_APART = 1000  # the seeds of the networks of one model, so that runs of neighbouring seeds share none
 _ROBUST = 0.7  # q of the generalised cross-entropy
 _OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
@@ -75,11 +77,15 @@ class Examples(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The model at its best epoch, one row of HISTORY for each epoch from 1, and what the clock said."""
+    """The model at its best epoch, one row of HISTORY for each epoch from 1, and what the clock said.
+
+    Of several networks the epochs follow one another, and the model has each of them at its own best epoch.
+    """
 
     model: keras.Model
     history: pd.DataFrame
     best_epoch: int
+    validation: dict[str, float]  # the model's loss and accuracy on the validation part
     resumed_epochs: int
     images_per_second: float
 
@@ -121,10 +127,64 @@ def train(
 
     With ``probe_epochs`` the head learns first, then all that is to be trained (Kumar et al. 2022). While the backbone
     stays as it is, it is run only once over the images as they are, without flips, and its features are kept.
-    After each epoch everything that the next one needs is written to ``checkpoint``, in the probing phase beside it;
-    a file found there is continued. What is shown depends on (seed, epoch) only.
+    With ``networks`` as many are trained, each with draws of its own, and the model gives the mean of their
+    probabilities (deep ensembles, Lakshminarayanan et al. 2017).
+    After each epoch everything that the next one needs is written to ``checkpoint``, in the probing phase beside it,
+    for further networks in folders below; a file found there is continued. What is shown depends on (seed, epoch) only.
     ``tensorboard`` is a folder for TensorBoard's logs, None for none.
     """
+    trained = []
+    for number in range(train_params.networks):
+        if number:
+            keras.utils.set_random_seed(seed + number * _SEEDS_APART)
+        trained.append(
+            _train_network(
+                training,
+                validation,
+                classes=classes,
+                model_name=model_name,
+                model_params=model_params,
+                train_params=train_params,
+                pretrained=pretrained,
+                checkpoint=checkpoint.parent / f"network-{number + 1}" / checkpoint.name if number else checkpoint,
+                tensorboard=tensorboard / f"network-{number + 1}" if tensorboard and number else tensorboard,
+                seed=seed + number * _SEEDS_APART,
+            )
+        )
+    if len(trained) == 1:
+        return trained[0]
+    return _join(trained, validation, batch_size=model_params.batch_size, params=train_params)
+
+
+def _join(trained: Sequence[Trained], validation: Examples, *, batch_size: int, params: TrainParams) -> Trained:
+    """Return several networks as one."""
+    model = average([one.model for one in trained])
+    model.compile(loss=_LOSSES[params.loss](params.label_smoothing), metrics=["accuracy"])
+    history = pd.concat([one.history for one in trained], ignore_index=True)
+    history["epoch"] = np.arange(1, len(history) + 1)
+    return Trained(
+        model,
+        history,
+        best_epoch(history),
+        _validate(model, validation, batch_size=batch_size),
+        sum(one.resumed_epochs for one in trained),
+        float(np.mean([one.images_per_second for one in trained])),
+    )
+
+
+def _train_network(
+    training: Examples,
+    validation: Examples,
+    *,
+    classes: int,
+    model_name: str,
+    model_params: ModelParams,
+    train_params: TrainParams,
+    pretrained: Path | None,
+    checkpoint: Path,
+    tensorboard: Path | None,
+    seed: int,
+) -> Trained:
     if train_params.mixed_precision and tf.config.list_physical_devices("GPU"):
         keras.mixed_precision.set_global_policy("mixed_float16")
     strategy = _strategy()
@@ -147,7 +207,10 @@ def train(
     history, resumed, seconds = progress
     seen = (len(history) - resumed) * len(training.labels)
     speed = seen / seconds if seen else 0.0
-    return Trained(model, history.astype({"epoch": int}), best_epoch(history), resumed, speed)
+    history, best = history.astype({"epoch": int}), best_epoch(history)
+    row = history[history["epoch"] == best].iloc[0]
+    checked = {"loss": float(row["val_loss"]), "accuracy": float(row["val_accuracy"])}
+    return Trained(model, history, best, checked, resumed, speed)
 
 
 def _phases(
@@ -241,12 +304,12 @@ def _run_phase(
 
 def describe(trained: Trained) -> dict[str, Any]:
     """Return what is worth keeping of a training, without anything that differs from run to run."""
-    best = trained.history[trained.history["epoch"] == trained.best_epoch].iloc[0].to_dict()
     return {
+        "networks": len(networks_of(trained.model)),
         "epochs": len(trained.history),
         "best_epoch": trained.best_epoch,
-        "validation_loss": float(best["val_loss"]),
-        "validation_accuracy": float(best["val_accuracy"]),
+        "validation_loss": trained.validation["loss"],
+        "validation_accuracy": trained.validation["accuracy"],
         "parameters": trained.model.count_params(),
         "trainable_parameters": sum(math.prod(weight.shape) for weight in trained.model.trainable_weights),
     }

@@ -10,6 +10,7 @@ from wbc.params.base import Section
 class TrainParams(Section):
     """Phases, schedule, stopping and regularisation; warm_up and patience in epochs."""
 
+    networks: PositiveInt  # whose probabilities are averaged
     probe_epochs: NonNegativeInt  # in which the head learns alone
     probe_learning_rate: FiniteFloat = Field(gt=0)
     schedule: Literal["cosine", "constant"]

@@ -92,7 +92,7 @@ def read_zip(archive: Path) -> Iterator[tuple[str, bytes]]:
             for member in tqdm(members, desc=archive.name, unit="file", disable=None):
                 if not member.is_dir():
                     yield member.filename, packed.read(member)
-    # zipfile raises RuntimeError for a password, NotImplementedError for an unknown method or version
+    # zipfile raises RuntimeError, or a kind of it, for a password and for an unknown method or version
     except (zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError, RuntimeError, ValueError) as error:
         if isinstance(error, ArchiveError):
             raise

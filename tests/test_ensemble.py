@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from wbc.calibration import scale_by_temperature
+from wbc.ensemble import average, networks_of
+from wbc.explain import last_features
+from wbc.inference import load_model, predict
+from wbc.model_file import save_model
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 6, 6, 3), dtype=np.uint8)
+
+
+def network(seed: int, *, hidden: int) -> keras.Model:
+    image = keras.Input((6, 6, 3), dtype="uint8")
+    start = keras.initializers.GlorotUniform(seed=seed)
+    tensor = layers.Dense(hidden, kernel_initializer=start)(layers.Flatten()(layers.Rescaling(1 / 255)(image)))
+    return keras.Model(image, layers.Dense(2, activation="softmax", kernel_initializer=start)(tensor), name="toy")
+
+
+def test_the_mean_of_the_probabilities_survives_temperature_and_file(tmp_path: Path) -> None:
+    networks = [network(1, hidden=3), network(2, hidden=4)]
+    model = average(networks)
+    mean = np.mean([predict(one, IMAGES, positions=range(5)) for one in networks], axis=0)
+    np.testing.assert_allclose(predict(model, IMAGES, positions=range(5)), mean, rtol=1e-6)
+    save_model(scale_by_temperature(model, 0.5), tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    sharper = mean**2 / (mean**2).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(predict(loaded, IMAGES, positions=range(5)), sharper, rtol=1e-5)
+    assert loaded.name == "toy"
+    for before, after in zip(networks, networks_of(loaded), strict=True):
+        np.testing.assert_array_equal(
+            predict(after, IMAGES, positions=range(5)), predict(before, IMAGES, positions=range(5))
+        )
+    assert last_features(loaded).output_shape == (None, 3 + 4)
+
+
+def test_the_same_networks_give_the_same_file(tmp_path: Path) -> None:
+    contents = []
+    for name in ("first", "second"):
+        keras.utils.clear_session()
+        save_model(average([network(1, hidden=3), network(2, hidden=4)]), tmp_path / f"{name}.keras")
+        contents.append((tmp_path / f"{name}.keras").read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_a_single_model_is_its_own_network() -> None:
+    model = network(1, hidden=3)
+    assert networks_of(model) == [model]
