@@ -73,10 +73,12 @@ def _write_vocabulary(index: Index, *, words: int, seed: int) -> None:
     descriptor is compared with few of them.
     """
     total = int(index.starts[-1])
-    drawn = np.arange(total, dtype=np.int32)
-    generator(seed, "vocabulary").shuffle(drawn)
-    drawn = np.sort(drawn[:words])
-    chosen = np.empty((words, 128), np.uint8)
+    keypoints = _mapped(index.folder / "drawn", np.int32, shape=(total,))
+    for start in range(0, total, _BLOCK):
+        keypoints[start : start + _BLOCK] = np.arange(start, min(start + _BLOCK, total))
+    generator(seed, "vocabulary").shuffle(np.asarray(keypoints))
+    drawn = np.sort(keypoints[:words])
+    chosen = _mapped(index.folder / "chosen", np.uint8, shape=(words, 128))
     for start in range(0, total, _BLOCK):
         low, high = np.searchsorted(drawn, (start, start + _BLOCK))
         every = np.fromfile(
@@ -91,11 +93,10 @@ def _write_vocabulary(index: Index, *, words: int, seed: int) -> None:
         sums += values.sum(axis=0)
     covariance = products / words - np.outer(sums, sums) / words**2
     axes = np.linalg.eigh(covariance)[1][:, -_COMPONENTS:].astype(np.float32)  # principal components
-    exemplars = np.empty((words, _COMPONENTS), np.float32)
+    exemplars = _mapped(index.folder / "exemplars", np.float32, shape=(words, _COMPONENTS))
     for start in parts:
         exemplars[start : start + _BLOCK] = root(chosen[start : start + _BLOCK]) @ axes
-    del chosen
-    coarse = exemplars[:: max(round(np.sqrt(words)), 1)]
+    coarse = np.array(exemplars[:: max(round(np.sqrt(words)), 1)])
     branch = np.concatenate([_nearest(part, coarse) for part in np.array_split(exemplars, words // 4096 + 1)])
     order = np.argsort(branch, kind="stable")
     np.savez(
@@ -104,7 +105,14 @@ def _write_vocabulary(index: Index, *, words: int, seed: int) -> None:
         coarse=coarse,
         bounds=np.searchsorted(branch[order], np.arange(len(coarse) + 1)),  # of the fine words below each coarse one
     )
-    np.save(index.folder / "fine.npy", exemplars[order])
+    fine = np.lib.format.open_memmap(index.folder / "fine.npy", "w+", np.float32, exemplars.shape)
+    for start in parts:
+        fine[start : start + _BLOCK] = exemplars[order[start : start + _BLOCK]]
+
+
+def _mapped(path: Path, dtype: type, *, shape: tuple[int, ...]) -> np.memmap:
+    """Return an array to write to, whose pages the kernel may put into the file at ``path`` when it needs memory."""
+    return np.memmap(path, dtype, "w+", shape=shape)
 
 
 def _nearest(vectors: Floats, exemplars: Floats) -> NDArray[np.int64]:
@@ -140,8 +148,8 @@ def _write_postings(index: Index, *, words: int) -> None:
     bounds = np.concatenate([[0], np.cumsum(counts)])
     rarity = np.log1p(count / np.maximum(counts, 1)).astype(np.float32)
     free, lengths = bounds[:-1].copy(), np.zeros(count, np.float32)
-    holders = np.memmap(index.folder / "holders", np.int32, "w+", shape=(total,))
-    turns = np.memmap(index.folder / "turns", np.uint8, "w+", shape=(total,))
+    holders = _mapped(index.folder / "holders", np.int32, shape=(total,))
+    turns = _mapped(index.folder / "turns", np.uint8, shape=(total,))
     for start, end in blocks:
         found = _read_words("words", index, start, end)
         owners = np.repeat(np.arange(start, end), np.diff(index.starts[start : end + 1]))
