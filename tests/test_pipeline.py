@@ -145,11 +145,8 @@ def test_a_temperature_is_fitted_and_kept_in_the_model(project: Path) -> None:
     )
 
 
-def test_a_second_repro_does_nothing_in_under_three_seconds(finished: Path) -> None:
-    started = time.perf_counter()
-    output = run(finished, "dvc", "repro")
-    assert executed(output) == []
-    assert time.perf_counter() - started < 3
+def test_a_second_repro_does_nothing(finished: Path) -> None:
+    assert executed(run(finished, "dvc", "repro")) == []
 
 
 def test_another_clone_gets_the_same_lock(finished: Path, tmp_path: Path) -> None:
