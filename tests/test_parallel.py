@@ -52,7 +52,7 @@ def test_results_that_nobody_takes_do_not_pile_up() -> None:
         results = map_parallel(done.append, range(3000), description="test")
         next(results)
         time.sleep(0.5)
-        assert len(done) == 128
+        assert len(done) <= 128
         assert len(list(results)) == 2999
     assert sorted(done) == list(range(3000))
 
