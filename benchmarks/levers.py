@@ -59,8 +59,11 @@ class Lever(NamedTuple):
 
 SAME_COLOURS = {"augment.stain": 0.0, "augment.colour": 0.0, "augment.brightness": 0.0}
 SMALL = {f"models.{MODEL}.input": [96, 96]}
-SMALL_NAME = "96 px"
 LARGE = {"clean.size": [224, 224], f"models.{MODEL}.input": [224, 224]}
+FROZEN = {
+    f"models.{MODEL}.{key}": value
+    for key, value in {"trainable": "none", "learning_rate": 0.001, "batch_size": 32, "epochs": 25}.items()
+}
 ARMS = {
     "default": Lever({}),
     "8 views": Lever({"evaluate.views": 8}, "default"),
@@ -69,16 +72,10 @@ ARMS = {
     "three networks": Lever({}, "default", members=3),
     "three networks, 8 views": Lever({"evaluate.views": 8}, "default", members=3),
     "no change of colour": Lever(SAME_COLOURS, "default"),
-    "224 px": Lever(LARGE, "default"),
-    SMALL_NAME: Lever(SMALL, "default"),
+    "96 px": Lever(SMALL, "default"),
+    "frozen": Lever(FROZEN, "default"),
 }
-SCREENED = {
-    "window 180": Lever({"clean.window": 180}),
-    "window 300": Lever({"clean.window": 300}),
-    "white balance": Lever({}, preparation="white balance"),
-    "stain normalisation": Lever({}, preparation="Reinhard"),
-    "stain augmentation 0.4": Lever({"augment.stain": 0.4}),
-    "no stain augmentation": Lever({"augment.stain": 0.0}),
+TRAINED_SMALL = {  # what acts while the whole network learns
     "no change of colour": Lever(SAME_COLOURS),
     "two phases": Lever({"train.probe_epochs": 3}),
     "16 epochs": Lever({f"models.{MODEL}.epochs": 16, "train.patience": None}),
@@ -86,6 +83,16 @@ SCREENED = {
     "8 views": Lever({"evaluate.views": 8}),
     "weight averaging": Lever({"train.averaging": 0.99}),
     "three networks": Lever({}, members=3),
+}
+SEEN_FROZEN = {  # what changes images, classes or loss, and shows in the head alone
+    "224 px": Lever(LARGE),
+    "window 180": Lever({"clean.window": 180}),
+    "window 300": Lever({"clean.window": 300}),
+    "white balance": Lever({}, preparation="white balance"),
+    "stain normalisation": Lever({}, preparation="Reinhard"),
+    "stain augmentation 0.4": Lever({"augment.stain": 0.4}),
+    "no stain augmentation": Lever({"augment.stain": 0.0}),
+    "no change of colour": Lever(SAME_COLOURS),
     "pairwise head": Lever({}, pair=("EOSINOPHIL", "NEUTROPHIL")),
     "generalised cross-entropy": Lever({"train.loss": "generalised_cross_entropy"}),
     "focal loss": Lever({"train.loss": "focal"}),
@@ -93,10 +100,17 @@ SCREENED = {
     "weights, not SMOTE": Lever({"augment.balance": "none", "train.class_weights": True}),
     "repetition, not SMOTE": Lever({"augment.balance": "repeat"}),
 }
-LEVERS = ARMS | {
-    f"{SMALL_NAME}, {name}": lever._replace(changes=SMALL | lever.changes, baseline=SMALL_NAME)
-    for name, lever in SCREENED.items()
-}
+
+
+def _screened(screen: str, levers: dict[str, Lever]) -> dict[str, Lever]:
+    """Return cheap ``levers`` on top of the one named ``screen``, which is their baseline."""
+    return {
+        f"{screen}, {name}": lever._replace(changes=ARMS[screen].changes | lever.changes, baseline=screen)
+        for name, lever in levers.items()
+    }
+
+
+LEVERS = ARMS | _screened("96 px", TRAINED_SMALL) | _screened("frozen", SEEN_FROZEN)
 
 
 class Training(NamedTuple):

@@ -243,9 +243,11 @@ def test_each_reason(tmp_path: Path) -> None:
         12: "NEUTROPHIL",
         13: "MONOCYTE",
         14: "MONOCYTE",
+        16: "NEUTROPHIL",
     }
     folder = lay_out(tmp_path, labels, boxes={6: 2, 12: 0})
     photograph(folder, 7).write_bytes(b"no photograph")
+    photograph(folder, 16).write_bytes(b"nor this one.")  # as long as another, and no duplicate of it
     photograph(folder, 8).unlink()
     annotation(folder, 9).write_text("<annotation>")
     photograph(folder, 10).write_bytes(photograph(folder, 1).read_bytes())
@@ -269,6 +271,7 @@ def test_each_reason(tmp_path: Path) -> None:
         11: "unreadable",
         thinned: "thinned",
         15: "unlabelled",
+        16: "unreadable",
     }
     assert set(numbered["reason"]) == set(REASONS) - {"contradictory_label"}
     assert numbered.loc[[5, 6, 10], "detail"].tolist() == ["BASOPHIL", "2 boxes", "BloodImage_00001"]
@@ -276,7 +279,7 @@ def test_each_reason(tmp_path: Path) -> None:
     assert numbered.loc[3, "category"] == "NEUTROPHIL, NEUTROPHIL"
     assert manifest["label"].tolist() == ["NEUTROPHIL", "NEUTROPHIL", "MONOCYTE"]
     assert manifest["boxes"].tolist() == [1, 0, 1]
-    assert len(manifest) + len(dropped) == 15
+    assert len(manifest) + len(dropped) == 16
     reasons = {name: count for name, count in summarise(manifest, dropped, twins)["reasons"].items() if count}
     assert reasons == dict(dropped["reason"].value_counts())
 

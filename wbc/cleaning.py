@@ -99,7 +99,8 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
         every.unlink(missing_ok=True)
 
     table = table[kept].reset_index(drop=True)
-    table["group"] = table.groupby("group")["id"].transform("min")  # the name of a group is that of a kept image
+    # The name of a group is that of a kept image.
+    table["group"] = merge_groups(table["id"].tolist(), [], supplied=table["group"].tolist())
     manifest = check_table(table[list(MANIFEST.columns)], MANIFEST, where="the manifest")
     dropped = records.loc[sorted(rejects), ["id", "category"]].reset_index(drop=True)
     dropped["reason"] = [rejects[index][0] for index in sorted(rejects)]
@@ -175,9 +176,13 @@ def _reject_by_label(
 
 def _reject_duplicates(records: pd.DataFrame, *, raw: Path) -> Rejects:
     """Return the records whose file holds the same bytes as that of an earlier one."""
+    sizes = [(raw / file).stat().st_size for file in records["file"]]
+    of_size = Counter(sizes)
     first: dict[bytes, str] = {}
     rejects: Rejects = {}
-    for index, identifier, file in zip(records.index, records["id"], records["file"], strict=True):
+    for index, identifier, file, size in zip(records.index, records["id"], records["file"], sizes, strict=True):
+        if of_size[size] == 1:
+            continue  # no other file can hold the same bytes
         digest = hashlib.sha256((raw / file).read_bytes()).digest()
         if digest in first:
             rejects[index] = ("exact_duplicate", first[digest])

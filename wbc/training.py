@@ -133,22 +133,32 @@ def train(
     for further networks in folders below; a file found there is continued. What is shown depends on (seed, epoch) only.
     ``tensorboard`` is a folder for TensorBoard's logs, None for none.
     """
-    trained = []
+    if train_params.mixed_precision and tf.config.list_physical_devices("GPU"):
+        keras.mixed_precision.set_global_policy("mixed_float16")
+    strategy, trained = _strategy(), []
     for number in range(train_params.networks):
+        draws = seed + number * _SEEDS_APART
         if number:
-            keras.utils.set_random_seed(seed + number * _SEEDS_APART)
+            keras.utils.set_random_seed(draws)
+        with strategy.scope():
+            model = build_model(
+                model_name,
+                image_shape=training.images.shape[1:],
+                classes=classes,
+                params=model_params,
+                pretrained=pretrained,
+            )
         trained.append(
             _train_network(
+                model,
                 training,
                 validation,
-                classes=classes,
-                model_name=model_name,
+                strategy=strategy,
                 model_params=model_params,
-                train_params=train_params,
-                pretrained=pretrained,
+                params=train_params,
                 checkpoint=checkpoint.parent / f"network-{number + 1}" / checkpoint.name if number else checkpoint,
                 tensorboard=tensorboard / f"network-{number + 1}" if tensorboard and number else tensorboard,
-                seed=seed + number * _SEEDS_APART,
+                seed=draws,
             )
         )
     if len(trained) == 1:
@@ -161,6 +171,7 @@ def _join(trained: Sequence[Trained], validation: Examples, *, batch_size: int, 
     model = average([one.model for one in trained])
     model.compile(loss=_LOSSES[params.loss](params.label_smoothing), metrics=["accuracy"])
     history = pd.concat([one.history for one in trained], ignore_index=True)
+    speeds = [one.images_per_second for one in trained if one.images_per_second]  # 0: resumed as a whole
     history["epoch"] = np.arange(1, len(history) + 1)
     return Trained(
         model,
@@ -168,41 +179,29 @@ def _join(trained: Sequence[Trained], validation: Examples, *, batch_size: int, 
         best_epoch(history),
         _validate(model, validation, batch_size=batch_size),
         sum(one.resumed_epochs for one in trained),
-        float(np.mean([one.images_per_second for one in trained])),
+        float(np.mean(speeds)) if speeds else 0.0,
     )
 
 
 def _train_network(
+    model: keras.Model,
     training: Examples,
     validation: Examples,
     *,
-    classes: int,
-    model_name: str,
+    strategy: tf.distribute.Strategy,
     model_params: ModelParams,
-    train_params: TrainParams,
-    pretrained: Path | None,
+    params: TrainParams,
     checkpoint: Path,
     tensorboard: Path | None,
     seed: int,
 ) -> Trained:
-    if train_params.mixed_precision and tf.config.list_physical_devices("GPU"):
-        keras.mixed_precision.set_global_policy("mixed_float16")
-    strategy = _strategy()
-    with strategy.scope():
-        model = build_model(
-            model_name,
-            image_shape=training.images.shape[1:],
-            classes=classes,
-            params=model_params,
-            pretrained=pretrained,
-        )
     board = tf.summary.create_file_writer(str(tensorboard)) if tensorboard else tf.summary.create_noop_writer()
     progress = Progress(pd.DataFrame(columns=HISTORY, dtype=np.float64), resumed=0, seconds=0.0)
-    for phase in _phases(model, training, validation, checkpoint, model_params=model_params, params=train_params):
+    for phase in _phases(model, training, validation, checkpoint, model_params=model_params, params=params):
         with strategy.scope():
-            _compile(phase.learner, optimizer=model_params.optimizer, params=train_params)
+            _compile(phase.learner, optimizer=model_params.optimizer, params=params)
         progress = _run_phase(
-            phase, progress, batch_size=model_params.batch_size, params=train_params, board=board, seed=seed
+            phase, progress, batch_size=model_params.batch_size, params=params, board=board, seed=seed
         )
     history, resumed, seconds = progress
     seen = (len(history) - resumed) * len(training.labels)

@@ -24,6 +24,7 @@ _VOTES = 4  # that must agree on a rotation
 _POOL = 64  # best-ranked photographs kept for each
 _BATCH = 64  # photographs handed to a worker at once
 _BLOCK = 8_192  # descriptors treated at once
+_PART = 1_024  # rows, of descriptors or their projections, that a product of matrices takes at once
 _SORTED = 256  # photographs whose words are sorted at once
 
 
@@ -54,7 +55,12 @@ def rank(index: Index, *, seed: int) -> Ranking:
             mirrored.write(found[1].tobytes())
     _write_postings(index, words=words)
     rows = count * _POOL
-    columns = Ranking(np.empty(rows, np.int32), np.empty(rows, np.int32), np.empty(rows, bool))
+    columns = Ranking(
+        *(
+            _mapped(index.folder / f"ranking-{name}", dtype, shape=(rows,))
+            for name, dtype in {"first": np.int32, "second": np.int32, "mirrored": bool}.items()
+        )
+    )
     filled = 0
     for part in map_parallel(
         partial(_rank, folder=index.folder), batches, description="ranking", unit="batch", batch_size=1
@@ -97,7 +103,7 @@ def _write_vocabulary(index: Index, *, words: int, seed: int) -> None:
     for start in parts:
         exemplars[start : start + _BLOCK] = root(chosen[start : start + _BLOCK]) @ axes
     coarse = np.array(exemplars[:: max(round(np.sqrt(words)), 1)])
-    branch = np.concatenate([_nearest(part, coarse) for part in np.array_split(exemplars, words // 4096 + 1)])
+    branch = np.concatenate([_nearest(part, coarse) for part in _split(exemplars)])
     order = np.argsort(branch, kind="stable")
     np.savez(
         index.folder / "vocabulary.npz",
@@ -115,6 +121,14 @@ def _mapped(path: Path, dtype: type, *, shape: tuple[int, ...]) -> np.memmap:
     return np.memmap(path, dtype, "w+", shape=shape)
 
 
+def _project(descriptors: NDArray[np.uint8], axes: Floats) -> Floats:
+    return np.concatenate([root(part) @ axes for part in _split(descriptors)])
+
+
+def _split(rows: NDArray) -> list[NDArray]:
+    return np.array_split(rows, len(rows) // _PART + 1)
+
+
 def _nearest(vectors: Floats, exemplars: Floats) -> NDArray[np.int64]:
     return (vectors @ exemplars.T - 0.5 * (exemplars**2).sum(axis=1)).argmax(axis=1)
 
@@ -124,8 +138,8 @@ def _quantise(batch: tuple[int, int], *, folder: Path) -> NDArray[np.int32]:
     vocabulary, fine = np.load(folder / "vocabulary.npz"), np.load(folder / "fine.npy", mmap_mode="r")
     axes, coarse, bounds = (vocabulary[name] for name in ("axes", "coarse", "bounds"))
     descriptors = open_index(folder).descriptors(*batch)
-    vectors = np.concatenate([root(descriptors) @ axes, root(descriptors[:, MIRROR]) @ axes])
-    above = np.concatenate([_nearest(part, coarse) for part in np.array_split(vectors, len(vectors) // 4096 + 1)])
+    vectors = np.concatenate([_project(descriptors, axes), _project(descriptors[:, MIRROR], axes)])
+    above = np.concatenate([_nearest(part, coarse) for part in _split(vectors)])
     order = np.argsort(above, kind="stable")
     ends = np.searchsorted(above[order], np.arange(len(coarse) + 1))
     words = np.empty(len(vectors), np.int32)
