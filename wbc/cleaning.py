@@ -82,8 +82,8 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
         if not seen:
             counts = Counter(reason for reason, _ in rejects.values())
             raise ValueError(f"{raw}: none of {len(records)} photographs is usable: {dict(counts)}")
-        usable = _without(candidates, rejects)
-        table = _tabulate(usable, seen=np.reshape(seen, (len(usable), -1)), boxes=boxes[usable.index])
+        candidates = _without(candidates, rejects)
+        table = _tabulate(candidates, seen=np.reshape(seen, (len(candidates), -1)), boxes=boxes[candidates.index])
         twins = _find_twins(table if params.twins else table[:0], raw=raw)
         table["group"] = _group(table, twins=twins)
         if params.contradictions == "drop":
@@ -157,9 +157,10 @@ def _reject_by_label(
 ) -> Rejects:
     """Return the records that their label rules out, each with the first reason that applies."""
     rejects: Rejects = {}
-    for (index, record), cells in zip(records.iterrows(), boxes[:, 0].astype(int).tolist(), strict=True):
-        labels = parse_category(record["category"])
-        if not record["file"]:
+    columns = records.index, records["category"], records["file"], boxes[:, 0].astype(int)
+    for index, category, file, cells in zip(*columns, strict=True):
+        labels = parse_category(category)
+        if not file:
             rejects[index] = ("missing_file", "")
         elif not labels:
             rejects[index] = ("unlabelled", "")

@@ -3,6 +3,7 @@
 Workers read what they need from the files and map nothing, so that memory does not grow with the set.
 """
 
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -79,7 +80,7 @@ class Index(NamedTuple):
 
 def build_index(files: Sequence[Path | str], *, folder: Path) -> Index:
     """Find the keypoints of all photographs and keep them in ``folder``, which `open_index` opens again."""
-    counts, sizes = [0], []
+    counts, sizes = array("q", [0]), array("q")  # numbers, not objects: of many photographs these take much memory
     with (
         (folder / "places").open("wb") as place_file,
         (folder / "descriptors").open("wb") as descriptor_file,
@@ -93,7 +94,7 @@ def build_index(files: Sequence[Path | str], *, folder: Path) -> Index:
             image_file.seek(number * SIDE * SIDE)
             image_file.write(seen.image.tobytes())
             counts.append(len(seen.keypoints.places))
-            sizes.append(seen.size)
+            sizes.extend(seen.size)
     np.save(folder / "starts.npy", np.cumsum(counts, dtype=np.int64))
     np.save(folder / "sizes.npy", np.array(sizes, np.int64).reshape(-1, 2))
     return open_index(folder)

@@ -23,8 +23,7 @@ _TURNS = 16  # bins of rotation; votes of two neighbouring bins count together
 _VOTES = 4  # that must agree on a rotation
 _POOL = 64  # best-ranked photographs kept for each
 _BATCH = 64  # photographs handed to a worker at once
-_BLOCK = 8_192  # descriptors treated at once
-_PART = 1_024  # rows, of descriptors or their projections, that a product of matrices takes at once
+_BLOCK = 1_024  # descriptors treated at once
 _SORTED = 256  # photographs whose words are sorted at once
 
 
@@ -126,7 +125,7 @@ def _project(descriptors: NDArray[np.uint8], axes: Floats) -> Floats:
 
 
 def _split(rows: NDArray) -> list[NDArray]:
-    return np.array_split(rows, len(rows) // _PART + 1)
+    return np.array_split(rows, len(rows) // _BLOCK + 1)
 
 
 def _nearest(vectors: Floats, exemplars: Floats) -> NDArray[np.int64]:
