@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from wbc.files import write_csv
 from wbc.manifest import GROUPED_SPLIT, MANIFEST, TRAIN, check_table, read_table
@@ -35,6 +37,34 @@ def test_a_manifest_survives_writing_and_reading(tmp_path: Path, rows: list[dict
     pd.testing.assert_frame_equal(read, manifest)
     assert read.loc[0, ["id", "label"]].tolist() == ["007", "NA"]
     assert read["box_left"].dtype == float
+
+
+TEXT = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=12) | st.sampled_from(["NA", "1e5", "007"])
+PIXELS = st.none() | st.floats(0, 1e5, width=32)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries(
+            {"id": TEXT, "label": TEXT, "group": TEXT, "part": st.sampled_from(["", "test"]), "file": TEXT}
+            | dict.fromkeys(("width", "height"), st.integers(1, 10**6))
+            | dict.fromkeys(("nucleus_area", "boxes"), st.integers(0, 10**6))
+            | {name: PIXELS for name in ("nucleus_x", "nucleus_y", *NO_BOX) if name != "boxes"}
+            | {"flags": st.sampled_from(["", "cut;dark"])}
+        ),
+        min_size=1,
+        max_size=6,
+        unique_by=lambda row: row["id"],
+    )
+)
+def test_any_manifest_survives_writing_and_reading(tmp_path: Path, rows: list[dict]) -> None:
+    manifest = check_table(pd.DataFrame(rows)[list(MANIFEST.columns)], MANIFEST, where="the manifest")
+    write_csv(tmp_path / "manifest.csv", manifest)
+    read = read_table(tmp_path / "manifest.csv", MANIFEST)
+    pd.testing.assert_frame_equal(read, manifest, rtol=1e-7)
+    write_csv(tmp_path / "again.csv", read)
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "manifest.csv").read_bytes()
 
 
 def test_empty_text_stays_empty(tmp_path: Path) -> None:
