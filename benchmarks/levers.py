@@ -58,6 +58,7 @@ class Lever(NamedTuple):
 
 
 SAME_COLOURS = {"augment.stain": 0.0, "augment.colour": 0.0, "augment.brightness": 0.0}
+CLOSE = {"clean.window": 180}
 SMALL = {f"models.{MODEL}.input": [96, 96]}
 LARGE = {"clean.size": [224, 224], f"models.{MODEL}.input": [224, 224]}
 FROZEN = {
@@ -72,6 +73,9 @@ ARMS = {
     "three networks": Lever({}, "default", members=3),
     "three networks, 8 views": Lever({"evaluate.views": 8}, "default", members=3),
     "no change of colour": Lever(SAME_COLOURS, "default"),
+    "window 180": Lever(CLOSE, "default"),
+    "window 180, no change of colour": Lever(CLOSE | SAME_COLOURS, "default"),
+    "window 180, no change of colour, 8 views": Lever(CLOSE | SAME_COLOURS | {"evaluate.views": 8}, "default"),
     "96 px": Lever(SMALL, "default"),
     "frozen": Lever(FROZEN, "default"),
 }
@@ -86,7 +90,7 @@ TRAINED_SMALL = {  # what acts while the whole network learns
 }
 SEEN_FROZEN = {  # what changes images, classes or loss, and shows in the head alone
     "224 px": Lever(LARGE),
-    "window 180": Lever({"clean.window": 180}),
+    "window 180": Lever(CLOSE),
     "window 300": Lever({"clean.window": 300}),
     "white balance": Lever({}, preparation="white balance"),
     "stain normalisation": Lever({}, preparation="Reinhard"),
