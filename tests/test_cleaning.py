@@ -372,6 +372,15 @@ def test_a_cell_of_two_classes_is_kept_in_one_group_by_choice(tmp_path: Path) ->
     assert summarise(manifest, dropped, twins)["twins"]["contradictory_images"] == 2
 
 
+def test_a_group_is_named_after_an_image_that_is_kept(tmp_path: Path) -> None:
+    folder = lay_out_smears(tmp_path)
+    records = read_labels(folder).assign(group=["patient", "", "patient", "patient"])
+    manifest, dropped, _ = clean(records, raw=folder, cells=folder / "cells.npy", params=parameters(twins=True), seed=0)
+    assert dropped["id"].tolist() == ["BloodImage_00001", "BloodImage_00002"]
+    assert manifest["id"].tolist() == ["BloodImage_00003", "BloodImage_00004"]
+    assert manifest["group"].tolist() == ["BloodImage_00003", "BloodImage_00003"]
+
+
 def test_without_the_search_every_photograph_is_a_group(tmp_path: Path) -> None:
     manifest, _, twins = run(lay_out_smears(tmp_path), twins=False)
     assert manifest["group"].tolist() == manifest["id"].tolist()
