@@ -25,6 +25,7 @@ from wbc.checkpoints import remove_checkpoint
 from wbc.cleaning import clean
 from wbc.comparison import Predictions, paired_differences, read_predictions
 from wbc.determinism import make_deterministic
+from wbc.ensemble import average
 from wbc.files import write_csv
 from wbc.inference import predict
 from wbc.manifest import MANIFEST, read_table
@@ -48,7 +49,7 @@ METRIC = "balanced_accuracy"
 
 
 class Lever(NamedTuple):
-    """A change of params.yaml, or of what it does not know, against the lever named ``baseline``."""
+    """A change of START, or of what params.yaml does not know, against the lever named ``baseline``."""
 
     changes: dict[str, Any]
     baseline: str | None = None
@@ -57,6 +58,13 @@ class Lever(NamedTuple):
     preparation: str | None = None  # a name in PREPARATIONS
 
 
+START = {  # what params.yaml said when the levers were first tried, where it says something else by now
+    "clean.window": 240,
+    "augment.stain": 0.2,
+    "augment.colour": 0.1,
+    "augment.brightness": 0.15,
+    "train.views": 1,
+}
 SAME_COLOURS = {"augment.stain": 0.0, "augment.colour": 0.0, "augment.brightness": 0.0}
 CLOSE = {"clean.window": 180}
 SMALL = {f"models.{MODEL}.input": [96, 96]}
@@ -66,25 +74,25 @@ FROZEN = {
     for key, value in {"trainable": "none", "learning_rate": 0.001, "batch_size": 32, "epochs": 25}.items()
 }
 ARMS = {
-    "default": Lever({}),
-    "8 views": Lever({"evaluate.views": 8}, "default"),
-    "weight averaging": Lever({"train.averaging": 0.99}, "default"),
-    "weight averaging, 8 views": Lever({"train.averaging": 0.99, "evaluate.views": 8}, "default"),
-    "three networks": Lever({}, "default", members=3),
-    "three networks, 8 views": Lever({"evaluate.views": 8}, "default", members=3),
-    "no change of colour": Lever(SAME_COLOURS, "default"),
-    "window 180": Lever(CLOSE, "default"),
-    "window 180, no change of colour": Lever(CLOSE | SAME_COLOURS, "default"),
-    "window 180, no change of colour, 8 views": Lever(CLOSE | SAME_COLOURS | {"evaluate.views": 8}, "default"),
-    "96 px": Lever(SMALL, "default"),
-    "frozen": Lever(FROZEN, "default"),
+    "start": Lever({}),
+    "8 views": Lever({"train.views": 8}, "start"),
+    "weight averaging": Lever({"train.averaging": 0.99}, "start"),
+    "weight averaging, 8 views": Lever({"train.averaging": 0.99, "train.views": 8}, "start"),
+    "three networks": Lever({}, "start", members=3),
+    "three networks, 8 views": Lever({"train.views": 8}, "start", members=3),
+    "no change of colour": Lever(SAME_COLOURS, "start"),
+    "window 180": Lever(CLOSE, "start"),
+    "window 180, no change of colour": Lever(CLOSE | SAME_COLOURS, "start"),
+    "window 180, no change of colour, 8 views": Lever(CLOSE | SAME_COLOURS | {"train.views": 8}, "start"),
+    "96 px": Lever(SMALL, "start"),
+    "frozen": Lever(FROZEN, "start"),
 }
 TRAINED_SMALL = {  # what acts while the whole network learns
     "no change of colour": Lever(SAME_COLOURS),
     "two phases": Lever({"train.probe_epochs": 3}),
     "16 epochs": Lever({f"models.{MODEL}.epochs": 16, "train.patience": None}),
     "mixup 0.2": Lever({"train.mixup": 0.2}),
-    "8 views": Lever({"evaluate.views": 8}),
+    "8 views": Lever({"train.views": 8}),
     "weight averaging": Lever({"train.averaging": 0.99}),
     "three networks": Lever({}, members=3),
 }
@@ -181,7 +189,7 @@ def main(
 def plan(lever: Lever, *, seeds: int) -> list[Training]:
     """Return the networks that ``lever`` needs on each fold of each seed."""
     params = deepcopy(read_params())
-    for key, value in lever.changes.items():
+    for key, value in (START | lever.changes).items():
         *path, last = key.split(".")
         section = params
         for part in path:
@@ -189,6 +197,7 @@ def plan(lever: Lever, *, seeds: int) -> list[Training]:
         if last not in section:
             raise KeyError(key)
         section[last] = value
+    params["train"]["views"] = 1  # every network is asked in each number of VIEWS
     return [
         Training(
             params["clean"],
@@ -259,7 +268,7 @@ def run(training: Training, *, work: Path, pretrained: Path) -> None:
     asked = parts[parts["split"].isin(["validation", "test"])]
     tables = []
     for views in VIEWS:
-        probabilities = predict(model, read_images(cells), positions=asked.index, views=views)
+        probabilities = predict(average([model], views=views), read_images(cells), positions=asked.index)
         columns = {f"probability_{name}": probabilities[:, index] for index, name in enumerate(classes)}
         tables.append(asked[["id", "group", "split"]].assign(truth=asked["label"], views=views, **columns))
     write_csv(work / training.file, pd.concat(tables))
@@ -301,7 +310,7 @@ def pool_folds(lever: Lever, trainings: list[Training], *, work: Path, part: str
 
     def read(run_id: str) -> Predictions:
         own = [one for one in trainings if f"{one.seed}/{one.fold}" == run_id]
-        read_one = partial(_read, work=work, part=part, views=lever.changes.get("evaluate.views", 1))
+        read_one = partial(_read, work=work, part=part, views=lever.changes.get("train.views", 1))
         whole = [read_one(one) for one in own if not one.classes]
         mean = np.mean([one.probabilities for one in whole], axis=0)
         for one in (read_one(one) for one in own if one.classes):

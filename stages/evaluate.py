@@ -36,7 +36,7 @@ def main() -> dict[str, float]:
     predicted = {
         part: Predicted(
             pd.Categorical(members["label"], classes).codes,
-            predict(model, images, positions=members.index, views=params.views).astype(np.float64).round(6),
+            predict(model, images, positions=members.index).astype(np.float64).round(6),
         )
         for part, members in rows.items()
     }
@@ -46,7 +46,7 @@ def main() -> dict[str, float]:
     draw_test(FIGURES, rows=rows["test"], predicted=predicted["test"], images=images, scores=scores)
     coverage_risk_curves(FIGURES / "coverage_risk_curves.png", parts=predicted, review=scores["review"])
     draw_run(FIGURES, images=images, labels=split["label"].tolist(), metrics=METRICS)
-    return {"images_per_second": measure_speed(model, images, positions=rows["test"].index, views=params.views)}
+    return {"images_per_second": measure_speed(model, images, positions=rows["test"].index)}
 
 
 def read_split() -> pd.DataFrame:

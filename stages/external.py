@@ -45,7 +45,6 @@ def evaluate_sources(params: EvaluateParams) -> "dict[str, Outcome]":
             clean_params=read_section(CleanParams, "clean"),
             model=model,
             classes=classes,
-            views=params.views,
         )
         print(f"{external.source}: {outcomes[external.source]}")
     return outcomes

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
 from wbc.calibration import scale_by_temperature
@@ -9,6 +10,7 @@ from wbc.ensemble import average, networks_of
 from wbc.explain import last_features
 from wbc.inference import load_model, predict
 from wbc.model_file import save_model
+from wbc.orientations import orient
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 6, 6, 3), dtype=np.uint8)
 
@@ -35,6 +37,33 @@ def test_the_mean_of_the_probabilities_survives_temperature_and_file(tmp_path: P
             predict(after, IMAGES, positions=range(5)), predict(before, IMAGES, positions=range(5))
         )
     assert last_features(loaded).output_shape == (None, 3 + 4)
+
+
+@pytest.mark.parametrize("views", [4, 8])
+def test_the_views_of_each_network_are_averaged_as_well(views: int, tmp_path: Path) -> None:
+    networks = [network(1, hidden=3), network(2, hidden=4)]
+    looks = [orient(IMAGES, positions=np.full(5, position)) for position in range(views)]
+    mean = np.mean([predict(one, look, positions=range(5)) for one in networks for look in looks], axis=0)
+    save_model(average(networks, views=views), tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(predict(loaded, IMAGES, positions=range(5), batch_size=2), mean, rtol=1e-5)
+
+
+def test_eight_views_of_one_network_know_no_up_and_no_left() -> None:
+    model = average([network(1, hidden=3)], views=8)
+    turned = predict(model, np.rot90(IMAGES, axes=(1, 2)), positions=range(5))
+    np.testing.assert_allclose(turned, predict(model, IMAGES, positions=range(5)), rtol=1e-5)
+    assert len(networks_of(model)) == 1
+    assert last_features(model).output_shape == (None, 3)
+
+
+def test_oblong_images_have_four_views() -> None:
+    image = keras.Input((4, 6, 3), dtype="uint8")
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(layers.Rescaling(1 / 255)(image))))
+    looks = [orient(IMAGES[:, :4], positions=np.full(5, position)) for position in range(4)]
+    expected = np.mean([predict(model, look, positions=range(5)) for look in looks], axis=0)
+    seen = predict(average([model], views=4), IMAGES[:, :4], positions=range(5))
+    np.testing.assert_allclose(seen, expected, rtol=1e-5)
 
 
 def test_the_same_networks_give_the_same_file(tmp_path: Path) -> None:

@@ -39,7 +39,6 @@ def test_known_classes_are_scored_and_unknown_ones_are_named(model: keras.Model)
         clean_params=CLEAN,
         model=model,
         classes=["LYMPHOCYTE", "NEUTROPHIL"],
-        views=1,
     )
     assert outcome.scores["known"]["images"] == 8
     assert outcome.scores["known"]["accuracy"] == 5 / 8
@@ -59,7 +58,6 @@ def test_classes_are_renamed_to_the_models(model: keras.Model) -> None:
         clean_params=CLEAN,
         model=model,
         classes=["LYMPHOCYTE", "NEUTROPHIL"],
-        views=1,
     )
     assert outcome.scores["unknown"] == {}
     assert outcome.scores["known"]["accuracy"] == 9 / 12

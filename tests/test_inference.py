@@ -23,23 +23,5 @@ def test_positions_are_taken_in_their_order_batch_by_batch(model: keras.Model) -
     np.testing.assert_allclose(probabilities, model.predict_on_batch(IMAGES[chosen]), rtol=1e-5)
 
 
-def test_views_are_averaged_over_all_orientations(model: keras.Model) -> None:
-    expected = np.mean(
-        [
-            model.predict_on_batch(np.rot90(flipped, turns, axes=(1, 2)))
-            for flipped in (IMAGES, IMAGES[:, ::-1])
-            for turns in range(4)
-        ],
-        axis=0,
-    )
-    probabilities = predict(model, IMAGES, positions=range(7), views=8, batch_size=3)
-    np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
-
-
-def test_oblong_images_have_no_eight_views(model: keras.Model) -> None:
-    with pytest.raises(ValueError, match=r"set evaluate\.views to 4 or 1"):
-        predict(model, IMAGES[:, :4], positions=[0], views=8)
-
-
 def test_the_speed_is_a_number_of_images_a_second(model: keras.Model) -> None:
     assert 1 < measure_speed(model, IMAGES, positions=range(7)) < 1_000_000

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from wbc.ensemble import networks_of
+from wbc.orientations import orient
 from wbc.params.models import ModelParams
 from wbc.params.train import TrainParams
 from wbc.training import (
@@ -33,6 +34,7 @@ MODEL = ModelParams(
 )
 TRAIN = TrainParams(
     networks=1,
+    views=1,
     probe_epochs=0,
     probe_learning_rate=0.001,
     schedule="cosine",
@@ -107,6 +109,21 @@ def test_three_networks_give_the_mean_of_their_probabilities(tmp_path: Path) -> 
     assert three.validation["loss"] == pytest.approx(float(log_loss(truth, probabilities.mean(axis=0))), rel=1e-5)
     assert describe(three)["networks"] == 3
     assert describe(three)["parameters"] == 3 * describe(single)["parameters"]
+
+
+def test_eight_views_of_a_network_that_is_trained_as_with_one(tmp_path: Path) -> None:
+    single = run(tmp_path / "single.npz")
+    eight = run(tmp_path / "state.npz", params=TRAIN.model_copy(update={"views": 8}))
+    images, truth = discs(8, seed=2).images, np.eye(2)[discs(8, seed=2).labels]
+    turned = [orient(images, positions=np.full(8, position)) for position in range(8)]
+    mean = np.mean([single.model.predict(look, verbose=0) for look in turned], axis=0)
+    np.testing.assert_allclose(eight.model.predict(images, verbose=0), mean, rtol=1e-5)
+    pd.testing.assert_frame_equal(eight.history, single.history, check_exact=True)
+    log_loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    assert eight.validation["loss"] == pytest.approx(float(log_loss(truth, mean)), rel=1e-5)
+    assert describe(eight) == describe(single) | {
+        f"validation_{name}": value for name, value in eight.validation.items()
+    }
 
 
 class KilledError(Exception):

@@ -159,10 +159,10 @@ def _scaled(values: Maps) -> Maps:
 def last_features(model: keras.Model) -> keras.Model:
     """Return the part of ``model`` from images to what its last layer with weights takes in, (batch, features).
 
-    Of several networks it gives the features of all, one after the other.
+    Of several networks it gives the features of all, one after the other, and of each image as it is.
     """
     networks = networks_of(model)
-    if len(networks) > 1:
+    if networks != [model]:
         image = model.inputs[0]
         features = [last_features(network)(image) for network in networks]
         return keras.Model(image, keras.layers.Concatenate(name="last_features")(features))

@@ -41,7 +41,6 @@ def evaluate_source(
     clean_params: CleanParams,
     model: keras.Model,
     classes: list[str],
-    views: int,
 ) -> Outcome:
     """Bring the source, clean it as the training data were, and let ``model`` call every image, whatever its class.
 
@@ -56,7 +55,7 @@ def evaluate_source(
         raw.mkdir()
         records = source.bring(raw, params=source_params)
         manifest, dropped, _ = clean(records, raw=raw, cells=cells, params=params, seed=0)
-        probabilities = predict(model, read_images(cells), positions=manifest.index, views=views)
+        probabilities = predict(model, read_images(cells), positions=manifest.index)
     labels = manifest["label"].replace(external.rename)
     unknown = sorted(set(labels) - set(classes))
     codes = pd.Categorical(labels, [*classes, *unknown]).codes

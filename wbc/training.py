@@ -128,7 +128,8 @@ def train(
     With ``probe_epochs`` the head learns first, then all that is to be trained (Kumar et al. 2022). While the backbone
     stays as it is, it is run only once over the images as they are, without flips, and its features are kept.
     With ``networks`` as many are trained, each with draws of its own, and the model gives the mean of their
-    probabilities (deep ensembles, Lakshminarayanan et al. 2017).
+    probabilities (deep ensembles, Lakshminarayanan et al. 2017). With ``views`` so does each network over so many
+    orientations of an image.
     After each epoch everything that the next one needs is written to ``checkpoint``, in the probing phase beside it,
     for further networks in folders below; a file found there is continued. What is shown depends on (seed, epoch) only.
     ``tensorboard`` is a folder for TensorBoard's logs, None for none.
@@ -161,14 +162,14 @@ def train(
                 seed=draws,
             )
         )
-    if len(trained) == 1:
+    if len(trained) == train_params.views == 1:
         return trained[0]
     return _join(trained, validation, batch_size=model_params.batch_size, params=train_params)
 
 
 def _join(trained: Sequence[Trained], validation: Examples, *, batch_size: int, params: TrainParams) -> Trained:
-    """Return several networks as one."""
-    model = average([one.model for one in trained])
+    """Return the networks as one, which looks at each image in as many orientations as ``params`` say."""
+    model = average([one.model for one in trained], views=params.views)
     model.compile(loss=_LOSSES[params.loss](params.label_smoothing), metrics=["accuracy"])
     history = pd.concat([one.history for one in trained], ignore_index=True)
     speeds = [one.images_per_second for one in trained if one.images_per_second]  # 0: resumed as a whole

@@ -26,18 +26,18 @@ def write(training: Training, probabilities: dict[str, float], *, work: Path) ->
 
 
 def test_a_lever_changes_what_it_names_and_nothing_else() -> None:
-    default, averaged = (plan(LEVERS[name], seeds=2) for name in ("default", "weight averaging"))
-    assert len(default) == len(averaged) == 2 * FOLDS
-    assert averaged[0].train == default[0].train | {"averaging": 0.99}
-    assert averaged[0]._replace(train=default[0].train) == default[0]
-    assert len({one.file for one in default + averaged}) == 4 * FOLDS
+    start, averaged = (plan(LEVERS[name], seeds=2) for name in ("start", "weight averaging"))
+    assert len(start) == len(averaged) == 2 * FOLDS
+    assert averaged[0].train == start[0].train | {"averaging": 0.99}
+    assert averaged[0]._replace(train=start[0].train) == start[0]
+    assert len({one.file for one in start + averaged}) == 4 * FOLDS
 
 
 def test_views_need_no_training_of_their_own_and_members_share_the_first() -> None:
-    default, views, three = (plan(LEVERS[name], seeds=1) for name in ("default", "8 views", "three networks"))
-    assert default == views
+    start, views, three = (plan(LEVERS[name], seeds=1) for name in ("start", "8 views", "three networks"))
+    assert start == views
     assert len(three) == 3 * FOLDS
-    assert set(map(repr, default)) < set(map(repr, three))
+    assert set(map(repr, start)) < set(map(repr, three))
 
 
 def test_every_lever_can_be_planned_and_has_a_known_baseline() -> None:
@@ -57,7 +57,7 @@ def test_the_probabilities_of_several_networks_are_averaged(tmp_path: Path) -> N
     pooled = pool_folds(lever, trainings, work=tmp_path, part="test")["1"]
     assert pooled.ids == [f"{fold}/{fold}" for fold in range(FOLDS)]
     np.testing.assert_allclose(pooled.probabilities, [[0.4, 0.6, 0.0]] * FOLDS)
-    turned = pool_folds(lever._replace(changes={"evaluate.views": 8}), trainings, work=tmp_path, part="test")["1"]
+    turned = pool_folds(lever._replace(changes={"train.views": 8}), trainings, work=tmp_path, part="test")["1"]
     np.testing.assert_allclose(turned.probabilities[:, :2], [[0.6, 0.4]] * FOLDS)
 
 
@@ -76,18 +76,16 @@ def test_the_table_says_what_each_lever_is_compared_with() -> None:
     row = {"seeds": 1, "validation": 0.9, "validation_log_loss": 0.4, "accuracy": 0.85, "macro_f1": 0.8}
     row |= {"test": 0.88, "test_low": 0.8, "test_high": 0.93}
     ends = {"difference_value": 0.01, "difference_low": -0.02, "difference_high": 0.04}
-    table = pd.DataFrame(
-        [{"lever": "default", "baseline": None} | row, {"lever": "x", "baseline": "default"} | row | ends]
-    )
-    default, changed = tabulate_levers(table).splitlines()[2:]
-    assert default == "| default | 1 | 0.900 | 0.400 | 0.880 (0.800 to 0.930) | - | 0.850 | 0.800 |"
-    assert "| `default` +0.010 (-0.020 to +0.040) |" in changed
+    table = pd.DataFrame([{"lever": "start", "baseline": None} | row, {"lever": "x", "baseline": "start"} | row | ends])
+    start, changed = tabulate_levers(table).splitlines()[2:]
+    assert start == "| start | 1 | 0.900 | 0.400 | 0.880 (0.800 to 0.930) | - | 0.850 | 0.800 |"
+    assert "| `start` +0.010 (-0.020 to +0.040) |" in changed
 
 
 def test_a_row_gives_way_to_one_of_as_many_seeds_but_not_of_fewer() -> None:
-    known = pd.DataFrame({"lever": ["96 px", "default", "8 views"], "seeds": [3, 1, 1], "test": [0.1, 0.2, 0.3]})
-    new = pd.DataFrame({"lever": ["96 px", "default"], "seeds": [1, 1], "test": [0.4, 0.5]})
-    assert merge_scores(known, new).values.tolist() == [["default", 1, 0.5], ["8 views", 1, 0.3], ["96 px", 3, 0.1]]
+    known = pd.DataFrame({"lever": ["96 px", "start", "8 views"], "seeds": [3, 1, 1], "test": [0.1, 0.2, 0.3]})
+    new = pd.DataFrame({"lever": ["96 px", "start"], "seeds": [1, 1], "test": [0.4, 0.5]})
+    assert merge_scores(known, new).values.tolist() == [["start", 1, 0.5], ["8 views", 1, 0.3], ["96 px", 3, 0.1]]
 
 
 def test_a_normalised_stain_no_longer_depends_on_light() -> None:

@@ -54,7 +54,7 @@ def test_the_projects_own_params_are_valid() -> None:
             "models.efficientnet_lite0.weights: random has nothing to probe",
         ),
         ({"evaluate.wished_error": 1.0}, "evaluate.wished_error: Input should be less than 1"),
-        ({"evaluate.views": 8, "clean.size": [120, 160]}, "evaluate.views: 8 need square images"),
+        ({"train.views": 8, "clean.size": [120, 160]}, "train.views: 8 need square images"),
         ({"evaluate.external": [{"source": "bccd"}]}, "evaluate.external: bccd is what the model is trained on"),
         ({"split.strategy": "leaky", "augment.order": "balance_first"}, "set augment.order to views_first"),
         ({"gate.per_class": {"BASOPHIL": {"f1": 0.5}}}, "BASOPHIL is dropped by clean.exclude"),

@@ -1,7 +1,5 @@
 """Parameters of the evaluation: `evaluate` in params.yaml."""
 
-from typing import Literal
-
 from pydantic import Field, field_validator
 
 from wbc.params.base import Section
@@ -25,6 +23,5 @@ class ExternalParams(Section):
 class EvaluateParams(Section):
     """How the test part is looked at, and what else the model is tested on."""
 
-    views: Literal[1, 4, 8]  # positions of each image whose probabilities are averaged
     wished_error: float | None = Field(ge=0, lt=1)  # of the predictions that need no review; None: no review
     external: tuple[ExternalParams, ...]

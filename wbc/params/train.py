@@ -11,6 +11,7 @@ class TrainParams(Section):
     """Phases, schedule, stopping and regularisation; warm_up and patience in epochs."""
 
     networks: PositiveInt  # whose probabilities are averaged
+    views: Literal[1, 4, 8]  # orientations of each image whose probabilities the trained model averages
     probe_epochs: NonNegativeInt  # in which the head learns alone
     probe_learning_rate: FiniteFloat = Field(gt=0)
     schedule: Literal["cosine", "constant"]

@@ -65,8 +65,8 @@ def _require_fit(params: Params) -> None:
         )
     if params.train.probe_epochs:
         _require_probe(getattr(params.models, params.model), name=params.model)
-    if params.evaluate.views > 4 and params.clean.size[0] != params.clean.size[1]:
-        raise ParamsError(f"params.yaml: evaluate.views: {params.evaluate.views} need square images, see clean.size")
+    if params.train.views > 4 and params.clean.size[0] != params.clean.size[1]:
+        raise ParamsError(f"params.yaml: train.views: {params.train.views} need square images, see clean.size")
     for external in params.evaluate.external:
         if external.source == params.data.source:
             raise ParamsError(f"params.yaml: evaluate.external: {external.source} is what the model is trained on")
