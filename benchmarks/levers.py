@@ -76,21 +76,19 @@ FROZEN = {
 ARMS = {
     "start": Lever({}),
     "8 views": Lever({"train.views": 8}, "start"),
-    "weight averaging": Lever({"train.averaging": 0.99}, "start"),
-    "weight averaging, 8 views": Lever({"train.averaging": 0.99, "train.views": 8}, "start"),
-    "three networks": Lever({}, "start", members=3),
-    "three networks, 8 views": Lever({"train.views": 8}, "start", members=3),
-    "no change of colour": Lever(SAME_COLOURS, "start"),
-    "window 180": Lever(CLOSE, "start"),
     "window 180, no change of colour": Lever(CLOSE | SAME_COLOURS, "start"),
-    "window 180, no change of colour, 8 views": Lever(CLOSE | SAME_COLOURS | {"train.views": 8}, "start"),
+    "chosen": Lever(CLOSE | SAME_COLOURS | {"train.views": 8}, "start"),
     "96 px": Lever(SMALL, "start"),
     "frozen": Lever(FROZEN, "start"),
+}
+ON_TOP = {  # what may add to the choice
+    "weight averaging": Lever({"train.averaging": 0.99}),
+    "16 epochs": Lever({f"models.{MODEL}.epochs": 16, "train.patience": None}),
+    "three networks": Lever({}, members=3),
 }
 TRAINED_SMALL = {  # what acts while the whole network learns
     "no change of colour": Lever(SAME_COLOURS),
     "two phases": Lever({"train.probe_epochs": 3}),
-    "16 epochs": Lever({f"models.{MODEL}.epochs": 16, "train.patience": None}),
     "mixup 0.2": Lever({"train.mixup": 0.2}),
     "8 views": Lever({"train.views": 8}),
     "weight averaging": Lever({"train.averaging": 0.99}),
@@ -114,15 +112,15 @@ SEEN_FROZEN = {  # what changes images, classes or loss, and shows in the head a
 }
 
 
-def _screened(screen: str, levers: dict[str, Lever]) -> dict[str, Lever]:
-    """Return cheap ``levers`` on top of the one named ``screen``, which is their baseline."""
+def _upon(baseline: str, levers: dict[str, Lever]) -> dict[str, Lever]:
+    """Return ``levers`` on top of the one named ``baseline``."""
     return {
-        f"{screen}, {name}": lever._replace(changes=ARMS[screen].changes | lever.changes, baseline=screen)
+        f"{baseline}, {name}": lever._replace(changes=ARMS[baseline].changes | lever.changes, baseline=baseline)
         for name, lever in levers.items()
     }
 
 
-LEVERS = ARMS | _screened("96 px", TRAINED_SMALL) | _screened("frozen", SEEN_FROZEN)
+LEVERS = ARMS | _upon("chosen", ON_TOP) | _upon("96 px", TRAINED_SMALL) | _upon("frozen", SEEN_FROZEN)
 
 
 class Training(NamedTuple):

@@ -26,18 +26,26 @@ def write(training: Training, probabilities: dict[str, float], *, work: Path) ->
 
 
 def test_a_lever_changes_what_it_names_and_nothing_else() -> None:
-    start, averaged = (plan(LEVERS[name], seeds=2) for name in ("start", "weight averaging"))
-    assert len(start) == len(averaged) == 2 * FOLDS
-    assert averaged[0].train == start[0].train | {"averaging": 0.99}
-    assert averaged[0]._replace(train=start[0].train) == start[0]
-    assert len({one.file for one in start + averaged}) == 4 * FOLDS
+    chosen, averaged = (plan(LEVERS[name], seeds=2) for name in ("chosen", "chosen, weight averaging"))
+    assert len(chosen) == len(averaged) == 2 * FOLDS
+    assert averaged[0].train == chosen[0].train | {"averaging": 0.99}
+    assert averaged[0]._replace(train=chosen[0].train) == chosen[0]
+    assert len({one.file for one in chosen + averaged}) == 4 * FOLDS
+
+
+def test_the_start_stays_what_it_was_whatever_params_yaml_says() -> None:
+    start = plan(LEVERS["start"], seeds=1)[0]
+    assert start.clean["window"] == 240
+    assert [start.augment[key] for key in ("stain", "colour", "brightness")] == [0.2, 0.1, 0.15]
 
 
 def test_views_need_no_training_of_their_own_and_members_share_the_first() -> None:
-    start, views, three = (plan(LEVERS[name], seeds=1) for name in ("start", "8 views", "three networks"))
-    assert start == views
+    chosen, once, three = (
+        plan(LEVERS[name], seeds=1) for name in ("chosen", "window 180, no change of colour", "chosen, three networks")
+    )
+    assert chosen == once
     assert len(three) == 3 * FOLDS
-    assert set(map(repr, start)) < set(map(repr, three))
+    assert set(map(repr, chosen)) < set(map(repr, three))
 
 
 def test_every_lever_can_be_planned_and_has_a_known_baseline() -> None:

@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 import pytest
 
 from wbc.models.compact_cnn import build
@@ -44,3 +45,8 @@ def test_penalty_is_on_the_first_dense_layer():
 
 def test_smallest_input_still_builds():
     build(image_shape=(120, 160, 3), classes=4, params=params(input=(38, 38)))
+
+
+def test_what_it_sees_is_centred():
+    normalise = build(image_shape=(120, 160, 3), classes=4, params=params()).get_layer("normalise")
+    assert normalise(np.array([0, 255])).numpy().tolist() == pytest.approx([-1, 1], abs=1e-6)

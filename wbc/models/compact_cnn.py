@@ -3,14 +3,14 @@
 import keras
 from keras import layers
 
-from wbc.models.resizing import resize
+from wbc.models.preprocessing import preprocess
 from wbc.params.models import CompactCnnParams
 
 
 def build(*, image_shape: tuple[int, int, int], classes: int, params: CompactCnnParams) -> keras.Model:
     """Return the network from uint8 RGB images (batch, *image_shape) to probabilities (batch, classes)."""
     image = keras.Input(image_shape, dtype="uint8", name="image")
-    tensor = resize(layers.Rescaling(1 / 255, name="normalise")(image), size=params.input)
+    tensor = preprocess(image, mode="tf", size=params.input)
     for number, channels in enumerate((8, 16, 16, 16)):
         tensor = layers.Conv2D(channels, 3, activation="relu", name=f"conv{number}")(tensor)
         if number < 3:

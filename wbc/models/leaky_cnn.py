@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from wbc.models.resizing import resize
+from wbc.models.preprocessing import preprocess
 from wbc.params.models import ScratchParams
 
 
@@ -13,7 +13,7 @@ def build(*, image_shape: tuple[int, int, int], classes: int, params: ScratchPar
     ``params.l2`` is on the first dense layer.
     """
     image = keras.Input(image_shape, dtype="uint8", name="image")
-    tensor = resize(layers.Rescaling(1 / 255, name="normalise")(image), size=params.input)
+    tensor = preprocess(image, mode="tf", size=params.input)
     for number, channels in enumerate((32, 32, 64)):
         tensor = layers.Conv2D(channels, 3, name=f"conv{number}")(tensor)
         tensor = layers.LeakyReLU(0.1, name=f"leaky{number}")(tensor)
