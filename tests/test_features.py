@@ -16,7 +16,9 @@ PARAMS_FILE = Path(__file__).parents[1] / "params.yaml"
 LITE = read_section(BackboneParams, "models", "efficientnet_lite0", path=PARAMS_FILE).model_copy(
     update={"input": (32, 32), "head": "flatten_dense", "trainable": "none", "learning_rate": 0.01, "epochs": 3}
 )
-PARAMS = read_section(TrainParams, "train", path=PARAMS_FILE).model_copy(update={"patience": None, "flips": False})
+PARAMS = read_section(TrainParams, "train", path=PARAMS_FILE).model_copy(
+    update={"views": 1, "patience": None, "flips": False}
+)
 
 
 @pytest.fixture(scope="module")
