@@ -72,7 +72,7 @@ def main(
     """Print seconds, peak memory and validation accuracy of each side. The backbone's weights are random."""
     print_machine("tensorflow", "keras", "numpy")
     model_params = read_model(model).model_copy(update={"input": (side, side), "epochs": epochs})
-    train_params = read_section(TrainParams, "train").model_copy(update={"patience": None, "flips": False})
+    train_params = read_section(TrainParams, "train").model_copy(update={"views": 1, "patience": None, "flips": False})
     with tempfile.TemporaryDirectory() as folder:
         task = Task(Path(folder), model, model_params, train_params, threads)
         for seed, (part, count) in enumerate(zip(PARTS, (images, validation), strict=True)):

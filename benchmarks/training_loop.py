@@ -36,7 +36,7 @@ def main(
     """Print images per second of either side: the median over the epochs of all runs but the first of each."""
     print_machine("tensorflow", "keras", "numpy")
     model_params = read_model(model).model_copy(update={"input": (side, side), "epochs": epochs})
-    train_params = read_section(TrainParams, "train").model_copy(update={"patience": None})
+    train_params = read_section(TrainParams, "train").model_copy(update={"views": 1, "patience": None})
     with tempfile.TemporaryDirectory() as folder:
         cells = draw_cells(np.arange(images) % len(CLASSES), side=side, seed=SEED)
         np.save(Path(folder) / "images.npy", cells.images)
