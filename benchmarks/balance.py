@@ -211,7 +211,7 @@ def tabulate_balance(scores: pd.DataFrame) -> str:
 
 
 def _mean(values: pd.Series, *, sign: str = "") -> str:
-    mean: Interval = mean_interval(values.tolist())
+    mean: Interval = mean_interval(values.tolist(), least=-1 if sign else 0, most=1)
     return f"{mean.value:{sign}.3f} ({mean.low:{sign}.3f} to {mean.high:{sign}.3f})"
 
 

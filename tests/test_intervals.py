@@ -15,6 +15,13 @@ def test_the_t_interval_of_a_mean() -> None:
     assert interval.high == pytest.approx(2.46, abs=0.005)
 
 
+def test_a_t_interval_ends_where_no_value_can_lie() -> None:
+    # Of two values 0.1 apart: t(1) = 12.706, standard error 0.05.
+    assert mean_interval([0.9, 1.0]) == pytest.approx((0.95, 0.3147, 1.5853), abs=1e-4)
+    assert mean_interval([0.9, 1.0], least=0.0, most=1.0) == pytest.approx((0.95, 0.3147, 1.0), abs=1e-4)
+    assert mean_interval([0.0, 0.1], least=0.0, most=1.0) == pytest.approx((0.05, 0.0, 0.6853), abs=1e-4)
+
+
 def test_one_value_has_no_interval() -> None:
     with pytest.raises(ValueError, match="at least 2 values, got 1"):
         mean_interval([0.5])

@@ -51,6 +51,15 @@ def test_the_interval_of_the_calibration_error_is_freed_of_what_resampling_adds(
     assert error.high == pytest.approx(0.106 - 0.038, abs=0.01)
 
 
+def test_an_interval_over_seeds_ends_where_no_metric_can_lie() -> None:
+    # Of 40 answers 40, 40 and 36 are right: t(2) = 4.303, standard error 0.033.
+    seeds = [predictions(hits, fold=0) for hits in (40, 40, 36)]
+    assert estimate(seeds, metric="accuracy") == pytest.approx((0.9667, 0.8232, 1.0), abs=1e-4)
+    # Cohen's kappa of chance is 0, its least value -1: here it is -1, -1 and -0.8.
+    seeds = [predictions(hits, fold=0) for hits in (0, 0, 4)]
+    assert estimate(seeds, metric="kappa") == pytest.approx((-0.9333, -1.0, -0.6465), abs=1e-4)
+
+
 def test_the_folds_of_a_seed_are_pooled_and_the_best_comes_first() -> None:
     table = ranked(("worse", 1, 0, 20), ("worse", 1, 1, 30), ("better", 1, 0, 36), ("better", 1, 1, 32))
 

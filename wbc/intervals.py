@@ -22,16 +22,19 @@ class Interval(NamedTuple):
     high: float
 
 
-def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval:
+def mean_interval(
+    values: Sequence[float], *, confidence: float = 0.95, least: float = -np.inf, most: float = np.inf
+) -> Interval:
     """Return the mean of independent ``values`` and its t-interval (Student 1908).
 
-    Raises ValueError for fewer than two values.
+    The interval ends at ``least`` and ``most``, beyond which no value can lie. Raises ValueError for fewer than two
+    values.
     """
     if len(values) < 2:
         raise ValueError(f"an interval needs at least 2 values, got {len(values)}")
     mean = float(np.mean(values))
     reach = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return Interval(mean, mean - reach, mean + reach)
+    return Interval(mean, max(mean - reach, least), min(mean + reach, most))
 
 
 def wilson_interval(hits: int, trials: int, *, confidence: float = 0.95) -> Interval:

@@ -42,10 +42,12 @@ def tabulate_leakage(runs: pd.DataFrame, *, model: str) -> str:
         if len(accuracy) < 2 or not accuracy.index.equals(baseline.index):
             seeds = ", ".join(map(str, accuracy.index)) or "none"
             raise ValueError(f"{model} has runs with split.strategy {strategy} of these seeds: {seeds}; `make leakage`")
-        means = [_describe(members[strategy][name], form="{:.3f}") for name in METRICS.values()]
+        means = [_describe(members[strategy][name], form="{:.3f}", least=0, most=1) for name in METRICS.values()]
         others = {"grouped": strategy != "grouped", "random": strategy == "leaky"}
         points = [
-            _describe(100 * (accuracy - members[other]["test_accuracy"]), form="{:+.1f}") if compared else "-"
+            _describe(100 * (accuracy - members[other]["test_accuracy"]), form="{:+.1f}", least=-100, most=100)
+            if compared
+            else "-"
             for other, compared in others.items()
         ]
         rows.append([f"`{strategy}`: {protocol}", str(len(accuracy)), *means, *points])
@@ -53,7 +55,8 @@ def tabulate_leakage(runs: pd.DataFrame, *, model: str) -> str:
     return render_table(header, rows)
 
 
-def _describe(values: pd.Series, *, form: str) -> str:
-    """Return the mean of ``values`` and its interval, each number in ``form``."""
-    value, low, high = (form.format(number) for number in mean_interval(values.dropna().tolist()))
+def _describe(values: pd.Series, *, form: str, least: float, most: float) -> str:
+    """Return the mean of ``values``, none beyond ``least`` or ``most``, and its interval, each number in ``form``."""
+    interval = mean_interval(values.dropna().tolist(), least=least, most=most)
+    value, low, high = (form.format(number) for number in interval)
     return f"{value} ({low} to {high})"

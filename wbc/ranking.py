@@ -14,6 +14,7 @@ from wbc.intervals import Interval, bootstrap, mean_interval, percentile_ends
 from wbc.measures import INFLATED, measure
 
 LESS_IS_BETTER = ("log_loss", "brier_score", "expected_calibration_error")
+RANGES = {"mcc": (-1.0, 1.0), "kappa": (-1.0, 1.0), "brier_score": (0.0, 2.0), "log_loss": (0.0, np.inf)}
 SEEDS = 3  # from so many on, the interval is over seeds
 
 
@@ -113,7 +114,8 @@ def estimate(pools: Sequence[Predictions], *, metric: str) -> Interval:
     """Return the mean over ``pools``, one for each seed, and its interval."""
     values = [_score(pool, metric=metric, weights=np.ones((1, len(pool.ids))))[0] for pool in pools]
     if len(pools) >= SEEDS:
-        return mean_interval(values)
+        least, most = RANGES.get(metric, (0.0, 1.0))
+        return mean_interval(values, least=least, most=most)
     ends = np.cumsum([len(pool.ids) for pool in pools])[:-1]
 
     def statistic(weights: NDArray[np.float64]) -> pd.DataFrame:
