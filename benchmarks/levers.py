@@ -167,7 +167,7 @@ def main(
     chosen = set(lever or LEVERS)
     if unknown := chosen - set(LEVERS):
         raise typer.BadParameter(f"no lever {', '.join(sorted(unknown))}; there are {', '.join(LEVERS)}")
-    chosen |= {baseline for name in chosen if (baseline := LEVERS[name].baseline)}
+    chosen = {one for name in chosen for one in with_baselines(name)}
     plans = {name: plan(LEVERS[name], seeds=seeds) for name in LEVERS if name in chosen}
     trainings = {one.file: one for trainings in plans.values() for one in trainings}
     for one in {one.images: one for one in trainings.values()}.values():
@@ -182,6 +182,12 @@ def main(
         scores = merge_scores(pd.read_csv(table), scores)
     write_csv(table, scores)
     insert_table(output, tabulate_levers(scores))
+
+
+def with_baselines(name: str) -> list[str]:
+    """Return the lever ``name``, its baseline, and what that one is measured against in turn."""
+    baseline = LEVERS[name].baseline
+    return [name, *(with_baselines(baseline) if baseline else [])]
 
 
 def plan(lever: Lever, *, seeds: int) -> list[Training]:
@@ -294,7 +300,7 @@ def score(name: str, *, plans: dict[str, list[Training]], work: Path) -> dict[st
         "accuracy": estimate(list(test.values()), metric="accuracy").value,
         "macro_f1": estimate(list(test.values()), metric="macro_f1").value,
     }
-    if lever.baseline not in plans:  # a baseline of others, which itself was not asked for
+    if lever.baseline is None:
         return row
     other = pool_folds(LEVERS[lever.baseline], plans[lever.baseline], work=work, part="test")
     difference = paired_differences(join_seeds(other), join_seeds(test), metrics=[METRIC])[METRIC]

@@ -4,7 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.levers import FOLDS, LEVERS, Lever, Training, merge_scores, plan, pool_folds, tabulate_levers
+from benchmarks.levers import (
+    FOLDS,
+    LEVERS,
+    Lever,
+    Training,
+    merge_scores,
+    plan,
+    pool_folds,
+    tabulate_levers,
+    with_baselines,
+)
 from benchmarks.stains import PREPARATIONS
 from wbc.files import write_csv
 
@@ -54,6 +64,11 @@ def test_every_lever_can_be_planned_and_has_a_known_baseline() -> None:
         assert plan(lever, seeds=1)
     with pytest.raises(KeyError, match=r"train\.averages"):
         plan(Lever({"train.averages": 0.9}), seeds=1)
+
+
+def test_a_lever_brings_all_that_its_table_rows_need() -> None:
+    assert with_baselines("start") == ["start"]
+    assert with_baselines("96 px, mixup 0.2") == ["96 px, mixup 0.2", "96 px", "start"]
 
 
 def test_the_probabilities_of_several_networks_are_averaged(tmp_path: Path) -> None:
