@@ -263,7 +263,7 @@ def test_without_balance_the_order_makes_no_difference(cells: Path) -> None:
     assert files[0] == files[1]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     counts=st.lists(st.integers(1, 9), min_size=2, max_size=4),
     others=st.integers(0, 5),

@@ -43,7 +43,7 @@ TEXT = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=12)
 PIXELS = st.none() | st.floats(0, 1e5, width=32)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(
         st.fixed_dictionaries(

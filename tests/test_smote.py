@@ -81,7 +81,7 @@ def test_components_tell_images_apart_as_their_pixels_do() -> None:
         ("svm_smote", "pca"),
     ],
 )
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     counts=st.lists(st.tuples(st.integers(1, 14), st.integers(0, 12)), min_size=2, max_size=4),
     neighbours=st.integers(1, 3),

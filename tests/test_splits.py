@@ -51,7 +51,7 @@ def attempt(images: pd.DataFrame, *, params: SplitParams, seed: int) -> pd.DataF
         return str(error)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     images=manifests(),
     strategy=st.sampled_from(["grouped", "random", "blocks", "predefined"]),
@@ -88,7 +88,7 @@ def test_no_group_crosses_and_every_class_can_be_learned(
     assert shuffled.set_index("id")["split"].to_dict() == table.set_index("id")["split"].to_dict()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(images=manifests(), seed=st.integers(0, 2**32 - 1))
 def test_the_official_test_part_stays_whole(images, seed) -> None:
     table = attempt(images, params=parameters("predefined"), seed=seed)
@@ -114,7 +114,7 @@ def test_shares_are_met_in_every_class(validation: float, test: float, strategy:
         assert shares["validation"] == pytest.approx(validation, abs=0.03), name
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     counts=st.lists(st.integers(60, 200), min_size=2, max_size=4),
     strategy=st.sampled_from(["grouped", "random", "blocks"]),

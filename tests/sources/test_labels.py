@@ -35,7 +35,7 @@ def test_a_record_for_each_row_and_each_photograph_without_a_row(tmp_path: Path)
     pd.testing.assert_frame_equal(read_records(tmp_path), records)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rows=st.dictionaries(st.integers(0, 99_999), st.text("aBé ,\t\"'0", max_size=12), max_size=8),
     photographs=st.sets(st.integers(0, 99_999), min_size=1, max_size=8),
