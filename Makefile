@@ -1,13 +1,22 @@
 # The commands of the project. Each sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow leakage balance repro ui lint lock
+.PHONY: help setup python demo test test-slow leakage balance repro ui lint lock
 
-PYTHON ?= python3
 VENV := .venv
+# The Pythons of requires-python, for which all that is pinned has wheels. A .venv that is there stays in use, whichever
+# of them it is of. For a new one the newest that runs is taken: a name on the PATH may be a shim with nothing behind it.
+PYTHONS := 3.13 3.12 3.11
+OUTSIDE := $(PATH)
+version = $(shell PATH='$(OUTSIDE)' '$(1)' -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+fitting = $(filter $(PYTHONS),$(call version,$(1)))
+newest = $(firstword $(foreach name,$(PYTHONS:%=python%) python3,$(if $(call fitting,$(name)),$(name))))
+MADE := $(wildcard $(VENV)/pyvenv.cfg)
+PYTHON ?= $(if $(MADE),$(VENV)/bin/python,$(newest))
+RANGE := Python $(lastword $(PYTHONS)) to $(firstword $(PYTHONS))
+need = $(if $(1),,$(error $(2)))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export PYTHONUNBUFFERED := 1
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 # The network of `make leakage`, and its settings: the default one, at a size that makes twenty runs affordable.
 MODEL ?= efficientnet_lite0
 LEAKAGE ?= -S 'models.efficientnet_lite0.input=[96,96]'
@@ -21,13 +30,24 @@ help:  ## list the commands
 setup: $(VENV)/ready  ## install every pinned package and this project into .venv
 
 # The bytecode is compiled at once: TensorFlow then starts in 4 s instead of 12.
-$(VENV)/ready: requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
-	test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
+$(VENV)/ready: requirements.lock pyproject.toml | python
+	test -x $(VENV)/bin/pip || '$(PYTHON)' -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check "uv$$(sed -n 's/^uv\(==.*\)/\1/p' requirements.lock)"
 	$(VENV)/bin/uv pip install --quiet --system-certs --compile-bytecode --python $(VENV)/bin/python -r requirements.lock
 	$(VENV)/bin/uv pip install --quiet --system-certs --no-deps --python $(VENV)/bin/python --editable .
 	touch $@
+
+# Stops in one line where no Python fits, and before a .venv of another Python, which only its owner may remove.
+python:
+ifdef MADE
+	$(call need,$(call fitting,$(VENV)/bin/python),$(VENV) has no $(RANGE): remove it)
+endif
+	$(call need,$(call fitting,$(PYTHON)),$(RANGE) is needed: make PYTHON=/path/to/python$(firstword $(PYTHONS)))
+ifdef MADE
+	$(call need,$(filter $(call version,$(VENV)/bin/python),$(call version,$(PYTHON))),$(VENV) is of another Python than \
+		$(PYTHON): remove it to have that one)
+endif
+	@:
 
 demo: setup  ## run the whole pipeline on drawn smears, as an experiment that leaves the work tree clean
 	dvc exp run --temp --force --name demo $(DEMO)

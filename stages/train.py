@@ -1,6 +1,7 @@
 """Trains the model named by `model` and keeps its best epoch."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from wbc.params.models import read_model
 from wbc.params.train import TrainParams
 from wbc.root import project_root
 from wbc.stage import run_stage
-from wbc.training import Examples, describe, train
+from wbc.training import Examples, describe, describe_devices, train
 
 CELLS, SPLIT_FILE = Path("data/cells.npy"), Path("data/split.csv")
 IMAGES, TABLE = Path("data/train.npy"), Path("data/train.csv")
@@ -31,6 +32,7 @@ def main() -> dict[str, float]:
     name, seed, threads = read_params()["model"], read_number("seed"), read_number("threads")
     model_params, train_params = read_model(name), read_section(TrainParams, "train")
     make_deterministic(seed=seed, threads=threads)
+    print(describe_devices(threads=threads), file=sys.stderr)  # among the lines of the epochs, which it explains
     training, validation, classes = read_examples()
     origin: dict[str, Any] = json.loads((PRETRAINED / "weights.json").read_text())
     pretrained = next((path for path in PRETRAINED.iterdir() if path.suffix != ".json"), None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wbc import SAME_ON_EVERY_PROCESSOR
+from wbc.start import SAME_ON_EVERY_PROCESSOR
 
 EXACT = """
 import numpy as np, keras, tensorflow as tf

@@ -333,6 +333,14 @@ def learning_rate(epoch: int, *, peak: float, epochs: int, params: TrainParams) 
     return peak * (1 + math.cos(math.pi * progress)) / 2
 
 
+def describe_devices(*, threads: int) -> str:
+    """Say what TensorFlow computes on: its graphics cards by name, or so many ``threads`` of the processor."""
+    cards = [tf.config.experimental.get_device_details(card) for card in tf.config.list_physical_devices("GPU")]
+    if cards:
+        return "GPU: " + ", ".join(card.get("device_name", "unnamed") for card in cards)
+    return f"no GPU, {threads} thread{'s' if threads > 1 else ''}"
+
+
 def _strategy() -> tf.distribute.Strategy:
     """Return the strategy that the model is built in: all graphics cards where there are several, else the default."""
     several = len(tf.config.list_physical_devices("GPU")) > 1

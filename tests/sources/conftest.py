@@ -17,7 +17,9 @@ def pack(tmp_path: Path) -> Callable[..., Path]:
         with tarfile.open(path, f"w:{compression}") as tar:
             for member in members:
                 if isinstance(member, tarfile.TarInfo):
-                    tar.addfile(member)
+                    header = member.tobuf()  # not by addfile, which refuses a size without content since Python 3.13
+                    tar.fileobj.write(header)
+                    tar.offset += len(header)
                     continue
                 name, content = member
                 information = tarfile.TarInfo(name)
