@@ -283,6 +283,33 @@ def test_the_model_is_logged_with_its_signature(reproduced: Path) -> None:
     assert np.asarray(model.predict(np.zeros((3, 4, 4, 3), np.uint8))).shape == (3, 2)
 
 
+def test_the_model_is_logged_byte_for_byte(reproduced: Path) -> None:
+    (row,) = runs(reproduced, "wbc")
+    (output,) = row.outputs.model_outputs
+    client = client_of(reproduced)
+    logged = client.get_logged_model(output.model_id)
+    [copy] = reproduced.glob(f"mlartifacts/**/{output.model_id}/artifacts/data/model.keras")
+
+    assert copy.read_bytes() == (reproduced / "models" / "model.keras").read_bytes()
+    assert (logged.name, logged.status, logged.source_run_id) == ("model", "READY", row.info.run_id)
+    assert logged.params["model.epochs"] == "3"
+    assert {metric.key: metric.value for metric in logged.metrics}.items() >= {"best_loss": 1.25, "loss": 1.5}.items()
+
+
+@pytest.mark.parametrize("stage", ["augment", "train", "evaluate"])
+def test_publishing_a_running_stage_loads_nothing_that_it_does_not_use(project: Path, stage: str) -> None:
+    heavy = {"tensorflow", "keras", "sklearn", "matplotlib", "pandas", "pyarrow", "scipy"}
+    script = (
+        "import sys; from wbc.cli import app; app(['publish', sys.argv[1]], standalone_mode=False);"
+        f"print(sorted({heavy} & {{name for name, module in sys.modules.items() if module}}))"
+    )
+    output = run("env", f"DVC_STAGE={stage}", sys.executable, "-c", script, stage, folder=project)
+
+    *published, loaded = output.splitlines()
+    assert published[-1].startswith(f"{stage}: published in run")
+    assert loaded == "[]"
+
+
 def test_publish_fills_in_cached_stages_and_adds_nothing_twice(project: Path) -> None:
     stages = ("download", "augment", "train", "evaluate", "explain")
 

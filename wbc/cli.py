@@ -14,6 +14,7 @@ from rich.text import Text
 
 from wbc.commands.failure import failure
 from wbc.commands.gate import gate
+from wbc.commands.lean import be_lean
 from wbc.commands.promote import promote
 from wbc.commands.quiet import be_quiet
 
@@ -36,6 +37,7 @@ app.command()(promote)
 def publish(stage: Annotated[str | None, typer.Argument(help="Only this stage.")] = None) -> None:
     """Show in MLflow what the stages' files say and is missing there. A running stage never fails by this."""
     be_quiet()
+    be_lean()
     from wbc import tracking
 
     try:

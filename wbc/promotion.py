@@ -123,18 +123,19 @@ def _find_or_register(client: MlflowClient, run: Run, *, folder: Path) -> tuple[
     for version in _versions(client).values():
         if version.tags.get("model_md5") == md5:
             return version, False
+    classes = json.loads(run.data.tags["classes"])
     model_id = _find_servable(run) or tracking.log_model(
-        folder / tracking.MODEL, cells=folder / tracking.CELLS, run_id=run.info.run_id
+        client, run.info.run_id, path=folder / tracking.MODEL, cells=folder / tracking.CELLS, classes=classes
     )
-    classes = ", ".join(json.loads(run.data.tags["classes"]))
+    listed = ", ".join(classes)
     made = client.create_model_version(
         NAME,
         source=f"models:/{model_id}",
         run_id=run.info.run_id,
         model_id=model_id,
-        description=f"{run.data.params['model']}: uint8 RGB images in, probabilities of {classes} out, in this order. "
+        description=f"{run.data.params['model']}: uint8 RGB images in, probabilities of {listed} out, in this order. "
         "Resizing and normalisation are inside.",
-        tags=_tags(run) | {"model_md5": md5, "classes": classes},
+        tags=_tags(run) | {"model_md5": md5, "classes": listed},
     )
     return client.get_model_version(NAME, made.version), True
 

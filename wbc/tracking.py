@@ -5,7 +5,6 @@ Runs are found by content: they carry the MD5 of what a stage read and wrote, as
 
 import csv
 import hashlib
-import importlib.metadata
 import json
 import os
 import re
@@ -14,12 +13,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import mlflow
-import numpy as np
-import pandas as pd
 from dvc.dependency.param import ParamsDependency
 from dvc.output import Output
 from dvc.repo import Repo
@@ -27,15 +25,27 @@ from dvc.stage import PipelineStage
 from dvc.utils.flatten import flatten
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
-from mlflow.models import ModelSignature
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
 from mlflow.store.db.db_types import DATABASE_ENGINES
-from mlflow.types import Schema, TensorSpec
+from mlflow.tracking.context.registry import resolve_tags
 from sqlalchemy import create_engine
 
-from wbc.arrays import Image, read_images
+from wbc.model_folder import write_model_folder
 from wbc.root import project_root
 from wbc.store import tracking_uri
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MODEL = "models/model.keras"
 CELLS = "data/cells.npy"
@@ -100,12 +110,14 @@ def _up_to(name: str) -> Sequence[str]:
     return MODEL_STAGES[: MODEL_STAGES.index(name) + 1] if name in MODEL_STAGES else [name]
 
 
-def read_runs(files: Sequence[str] = ()) -> pd.DataFrame:
+def read_runs(files: Sequence[str] = ()) -> "pd.DataFrame":
     """Return parameters, metrics, tags and ``run_id`` of the evaluated models that MLflow has recorded.
 
     One row for each run, the latest first; only those that were trained on these ``files`` of dvc.lock.
     Raises MLflow's errors as they come.
     """
+    import pandas as pd  # here, because `publish` does without
+
     conditions = [f"tags.`dep.{path}` = '{md5}'" for path, md5 in read_locked(files).items()]
     client = connect()
     experiment = client.get_experiment_by_name(MODELS)
@@ -222,7 +234,7 @@ def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
     for figure in sorted(path for path in drawn if path.suffix in (".jpg", ".png")):
         client.log_artifact(run_id, str(figure), "figures")
     if record.stage == "train" and not (run.outputs and run.outputs.model_outputs):
-        log_model(folder / MODEL, cells=folder / CELLS, run_id=run_id)
+        log_model(client, run_id, path=folder / MODEL, cells=folder / CELLS, classes=json.loads(texts["classes"]))
     end = run.info.end_time or start + round(1000 * timing.get("seconds", 0))
     client.set_terminated(run_id, end_time=end)
     client.set_tag(run_id, published, record.fingerprint)  # last: a run without it is not complete
@@ -287,36 +299,31 @@ def _read_history(folder: Path, *, best_epoch: int, timestamp: int) -> tuple[lis
     return points, best
 
 
-def log_model(path: Path, *, cells: Path, run_id: str) -> str:
-    """Log the Keras model at ``path`` so that MLflow can load and serve it; return its id there.
+def log_model(client: MlflowClient, run_id: str, *, path: Path, cells: Path, classes: Sequence[str]) -> str:
+    """Log the Keras model at ``path`` byte for byte, so that MLflow can load and serve it; return its id there.
 
-    Its signature comes with it, and as input example the first of the images at ``cells``, or a black one where these
-    are not images for this model.
+    Its signature, from images to the probabilities of ``classes``, comes with it, and as input example the first of the
+    images at ``cells``, or a black one where these are not images for this model.
     """
-    import keras  # here, because TensorFlow takes seconds to start and no other stage needs it
-    import mlflow.tensorflow
-
-    keras.config.disable_interactive_logging()  # MLflow tries the example
-    model = keras.saving.load_model(path, compile=False)
-    inputs, outputs = (
-        Schema([TensorSpec(np.dtype(tensor.dtype), (-1, *tensor.shape[1:])) for tensor in tensors])
-        for tensors in (model.inputs, model.outputs)
+    run = client.get_run(run_id)
+    model = client.create_logged_model(
+        run.info.experiment_id, name="model", source_run_id=run_id, tags=resolve_tags(), params=run.data.params
     )
-    versions = [f"{name}=={importlib.metadata.version(name)}" for name in ("keras", "numpy", "tensorflow")]
-    with mlflow.start_run(run_id=run_id):  # without requirements given, MLflow infers them for 10 s
-        logged = mlflow.tensorflow.log_model(
-            model,
-            name="model",
-            signature=ModelSignature(inputs, outputs),
-            input_example=_read_example(cells, shape=model.input_shape[1:]),
-            pip_requirements=versions,
-        )
-    return logged.model_id
-
-
-def _read_example(cells: Path, *, shape: tuple[int, ...]) -> Image:
-    images = read_images(cells)[:1] if cells.exists() else None
-    return np.array(images) if images is not None and images.shape[1:] == shape else np.zeros((1, *shape), np.uint8)
+    points = (point for metric in run.data.metrics for point in client.get_metric_history(run_id, metric))
+    measured = [
+        Metric(point.key, point.value, point.timestamp, 0, model_id=model.model_id, run_id=run_id)
+        for point in points
+        if point.step == 0
+    ]
+    for first in range(0, len(measured), BATCH):
+        client.log_batch(run_id, metrics=measured[first : first + BATCH])
+    described = {"artifact_path": model.artifact_location, "model_id": model.model_id, "run_id": run_id}
+    with TemporaryDirectory() as folder:
+        write_model_folder(Path(folder), model=path, cells=cells, classes=len(classes), described=described)
+        client.log_model_artifacts(model.model_id, folder)
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])  # last: a run has whole models only
+    return model.model_id
 
 
 def _dataset(path: Path, *, name: str, md5: str) -> DatasetInput:
