@@ -222,7 +222,7 @@ def report(
     """Put a run on one HTML page that needs no other file: scores, figures, mistakes, labels in doubt, parameters."""
     from dvc.scm import RevError
 
-    from wbc.experiment import describe_revision, export_results
+    from wbc.experiment import describe_revision, experiment_folder, export_results
     from wbc.report import write_report
     from wbc.results import read_results
 
@@ -230,7 +230,7 @@ def report(
         if experiment is None:
             write_report(output, read_results(), name=describe_revision())
         else:
-            folder = Path("experiments") / experiment
+            folder = experiment_folder(experiment)
             export_results(experiment, destination=folder)
             results = read_results(folder, params=folder / "params.yaml", lock=folder / "dvc.lock")
             write_report(output, results, name=experiment)
@@ -261,11 +261,11 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
     """Print the test metrics of an experiment and copy its metrics and figures to experiments/<name>/."""
     from dvc.scm import RevError
 
-    from wbc.experiment import export_results
+    from wbc.experiment import experiment_folder, export_results
     from wbc.gate import read_metrics
     from wbc.scores import describe, format_measure
 
-    folder = Path("experiments") / experiment
+    folder = experiment_folder(experiment)
     try:
         export_results(experiment, destination=folder)
         evaluation = read_metrics(folder / "evaluation.json", stage="evaluate")
