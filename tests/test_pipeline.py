@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import keras
 import pandas as pd
+import psutil
 import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
@@ -299,6 +300,38 @@ def test_a_killed_training_goes_on_to_the_same_bytes(project: Path, moment: str)
     assert (int(resumed[1]) if resumed else 0) in epochs
     assert (project / "dvc.lock").read_bytes() == before
     assert not any((project / ".checkpoints").iterdir())
+
+
+def test_a_killed_dvc_takes_its_training_along_and_the_next_one_gets_the_same_bytes(project: Path) -> None:
+    edit_params(project, models__compact_cnn__epochs=40)
+    with subprocess.Popen(
+        ["dvc", "repro"], cwd=project, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as first:
+        assert first.stdout is not None
+        next(line for line in first.stdout if line.startswith("epoch 2/40:"))
+        training = json.loads((project / ".stage.json").read_text())
+        assert training["stage"] == "train"
+        first.send_signal(signal.SIGKILL)
+        output = run(project, "dvc", "repro")
+        assert not psutil.pid_exists(training["process"])
+    assert executed(output) == ["train", "evaluate", "explain", "external"]
+    assert re.search(r"goes on after \d+ of 40 epochs", output)
+    lock = (project / "dvc.lock").read_bytes()
+    run(project, "dvc", "repro", "--force", "--single-item", "train")
+    assert (project / "dvc.lock").read_bytes() == lock
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink"])
+def test_an_experiment_where_outputs_are_links_into_the_cache(tmp_path: Path, kind: str) -> None:
+    project = make_project(tmp_path)
+    run(project, "dvc", "config", "--local", "cache.type", kind)
+    assert executed(run(project, "dvc", "exp", "run", "split")) == ["check", "download", "clean", "split"]
+    cached = {path: path.read_bytes() for path in (project / ".dvc/cache/files").rglob("*") if path.is_file()}
+    assert not os.access(project / "data/split.csv", os.W_OK) or os.geteuid() == 0
+    for stage in ("download", "clean", "split"):
+        run(project, "python", "-m", f"stages.{stage}")
+    assert executed(run(project, "dvc", "exp", "run", "-S", "seed=5", "split")) == ["check", "split"]
+    assert all(path.read_bytes() == content for path, content in cached.items())
 
 
 def test_a_queue_from_cold_lands_in_the_main_store_with_artifacts_that_open(tmp_path: Path) -> None:
