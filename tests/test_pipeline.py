@@ -355,6 +355,7 @@ def test_a_killed_dvc_takes_its_training_along_and_the_next_one_gets_the_same_by
         training = json.loads((project / ".stage.json").read_text())
         assert training["stage"] == "train"
         first.send_signal(signal.SIGKILL)
+        first.wait()  # a zombie would count as alive with DVC
         output = run(project, "dvc", "repro")
         assert not psutil.pid_exists(training["process"])
     assert executed(output) == ["train"]

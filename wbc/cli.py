@@ -87,9 +87,12 @@ def compare(
     be_quiet()
     from wbc import comparable, experiment, ranking, ranking_report, tracking
     from wbc.comparison import read_predictions
+    from wbc.files import require_output
 
     read_file = experiment.read_file if experiments else tracking.read_artifact
     try:
+        require_output(output, suffixes=[".md"])
+        require_output(figure, suffixes=[".png"])
         runs = experiment.read_experiments() if experiments else tracking.read_runs()
         if runs.empty:
             raise ValueError("no run of a model is recorded: `dvc repro`, or `wbc publish`")
@@ -202,10 +205,12 @@ def model_card(
     output: Annotated[Path, typer.Option(help="The Markdown file to write.")] = Path("docs/model-card.md"),
 ) -> None:
     """Write the card of the trained model, from the files of the last run: intended use, data, protocol, results."""
+    from wbc.files import require_output
     from wbc.model_card import write_model_card
     from wbc.results import read_results
 
     try:
+        require_output(output, suffixes=[".md"])
         write_model_card(output, read_results())
     except (OSError, ValueError) as error:
         raise failure(error) from error
@@ -223,10 +228,12 @@ def report(
     from dvc.scm import RevError
 
     from wbc.experiment import describe_revision, experiment_folder, export_results
+    from wbc.files import require_output
     from wbc.report import write_report
     from wbc.results import read_results
 
     try:
+        require_output(output, suffixes=[".html", ".htm"])
         if experiment is None:
             write_report(output, read_results(), name=describe_revision())
         else:
