@@ -1,3 +1,5 @@
-"""One file for each stage of dvc.yaml, run as `python -m stages.<name>`."""
+"""One file for each stage of dvc.yaml, run as `python -m stages.<name>`; its DVC is watched before heavy imports."""
 
-import wbc  # before a stage's own imports load numpy
+from wbc.parent import end_with_dvc  # the first import of wbc, before a stage's own load numpy: see wbc/start.py
+
+end_with_dvc()

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from wbc.files import require_made
 from wbc.params.base import read_section
 from wbc.params.sources import DataParams
 from wbc.records import write_records
@@ -17,6 +18,7 @@ ASIDE = Path("data/.raw.part")  # no out of DVC's, so a killed download finds it
 
 def main() -> None:
     """Fill a folder aside, add records.csv and rename it."""
+    require_made(RAW, sign="records.csv")  # DVC has emptied it; a stage run by hand may find what is not ours
     data = read_section(DataParams, "data")
     name, source = data.source, SOURCES[data.source]
     params = read_section(source.schema, "sources", name)

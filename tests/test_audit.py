@@ -86,3 +86,32 @@ def test_nothing_to_audit_is_an_error(tmp_path: Path, name: str, message: str) -
     assert result.exit_code == 2
     assert message in result.output
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["images.csv", "twins.jpg", "audit.json"])
+def test_a_users_file_in_the_output_folder_is_not_overwritten(folder: Path, tmp_path: Path, name: str) -> None:
+    output = tmp_path / "results"
+    output.mkdir()
+    (output / name).write_text("{}")
+    result = CliRunner().invoke(app, ["audit", str(folder), "--output", str(output)])
+    assert result.exit_code == 2
+    assert f"{name} was not written by an audit: move it away" in " ".join(result.output.split())
+    assert {path.name: path.read_text() for path in output.iterdir()} == {name: "{}"}
+
+
+def test_an_earlier_audit_is_replaced_and_other_files_stay(tmp_path: Path) -> None:
+    draw(tmp_path / "flat" / "a.png", 1)
+    output = tmp_path / "results"
+    audit(tmp_path / "flat", output=output)
+    (output / "notes.txt").write_text("mine")
+    draw(tmp_path / "flat" / "b.png", 2)
+    audit(tmp_path / "flat", output=output)
+    assert len(pd.read_csv(output / "images.csv")) == 2
+    assert (output / "notes.txt").read_text() == "mine"
+
+
+def test_the_audited_folder_is_no_output(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(ValueError, match="is the folder that is audited"):
+        audit(folder, output=folder / "BAND" / "..")
+    assert sorted(folder.rglob("*")) == before

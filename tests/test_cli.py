@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from typer.testing import CliRunner
+
+from wbc.cli import app
 
 BIN = Path(sys.executable).parent
 
@@ -101,3 +105,25 @@ def test_publish_fills_in_what_an_unreachable_server_missed(pipeline: Path) -> N
     experiment = client.get_experiment_by_name("wbc-data")
     assert experiment is not None
     assert [run.data.tags["stage"] for run in client.search_runs([experiment.experiment_id])] == ["download"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "report --output params.yaml",
+        "model-card --output photograph.jpg",
+        "compare --output params.yaml",
+        "compare --figure photograph.jpg",
+        "gate --json params.yaml",
+        "gate --json metrics/evaluation.json",
+    ],
+)
+def test_an_output_that_cannot_be_meant_stays_as_it_is(recorded: Path, command: str) -> None:
+    (recorded / "photograph.jpg").write_bytes(b"a photograph")
+    before = {path: path.read_bytes() for path in recorded.rglob("*") if path.is_file()}
+    result = CliRunner().invoke(app, command.split())
+    assert result.exit_code == 2
+    assert re.search(
+        "must be a file that ends in|is one of the results that are judged", " ".join(result.output.split())
+    )
+    assert {path: path.read_bytes() for path in recorded.rglob("*") if path.is_file()} == before

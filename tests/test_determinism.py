@@ -1,4 +1,4 @@
-"""The bytes of a training are those of every x86 processor with AVX2: in processes of their own, before TensorFlow starts."""
+"""A training has the bytes of every x86 processor with AVX2; each runs in a process of its own."""
 
 import os
 import subprocess

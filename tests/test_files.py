@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wbc.files import write_csv, write_json, written_aside
+from wbc.files import require_made, require_output, write_csv, write_json, written_aside
 
 
 def test_a_file_appears_with_its_folder_when_the_block_ends(tmp_path: Path) -> None:
@@ -60,3 +60,28 @@ def test_a_number_that_json_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         write_json(tmp_path / "metrics.json", {"accuracy": float("nan")})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("files", "refused"), [((), False), (("sign", "other"), False), (("other",), True)])
+def test_a_folder_is_known_by_its_sign(tmp_path: Path, files: tuple[str, ...], refused: bool) -> None:
+    require_made(tmp_path / "absent", sign="sign")
+    for name in files:
+        (tmp_path / name).touch()
+    if refused:
+        with pytest.raises(ValueError, match="holds files but no sign"):
+            require_made(tmp_path, sign="sign")
+    else:
+        require_made(tmp_path, sign="sign")
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "photograph.jpg", "folder.md", "", "noend"])
+def test_an_output_of_another_kind_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.md").mkdir()
+    with pytest.raises(ValueError, match=r"must be a file that ends in \.md or \.markdown"):
+        require_output(tmp_path / name, suffixes=[".md", ".markdown"])
+
+
+@pytest.mark.parametrize("name", ["page.md", "PAGE.MD", "new/page.md"])
+def test_an_output_of_its_kind_may_be_written(tmp_path: Path, name: str) -> None:
+    (tmp_path / "page.md").touch()
+    require_output(tmp_path / name, suffixes=[".md"])

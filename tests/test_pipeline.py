@@ -14,7 +14,9 @@ from pathlib import Path
 
 import cv2
 import keras
+import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
@@ -247,6 +249,25 @@ def test_own_images_with_classes_too_small_for_every_part(tmp_path: Path) -> Non
     assert scores["per_class"]["GIANTS"]["sensitivity"] is None
 
 
+@pytest.mark.parametrize("way", ["repro", "exp run --temp"])  # `exp run` itself empties outputs before any stage runs
+def test_photographs_in_an_output_are_still_there_after_the_refusal(tmp_path: Path, way: str) -> None:
+    project = make_project(tmp_path)
+    photographs = {project / "data/raw/mine" / f"{number}.jpg": bytes([number]) * 9 for number in range(31)}
+    for path, content in photographs.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    changes = {"data.source": "folders", "sources.folders.path": "data/raw/mine"}
+    if way == "repro":
+        edit_params(project, **{key.replace(".", "__"): value for key, value in changes.items()})
+        output = run(project, "dvc", "repro", expect=255)
+    else:
+        sets = [part for key, value in changes.items() for part in ("-S", f"{key}={value}")]
+        output = run(project, "dvc", *way.split(), *sets, expect=255)
+    assert "sources.folders.path: data/raw/mine lies in data/raw" in output
+    assert executed(output) == ["check"]
+    assert {path: path.read_bytes() for path in photographs} == photographs
+
+
 def kill_after_epoch_two(training: "subprocess.Popen[str]", project: Path) -> None:
     """Kill between the report of epoch 2 and the next checkpoint."""
     assert training.stderr is not None
@@ -299,6 +320,62 @@ def test_a_killed_training_goes_on_to_the_same_bytes(project: Path, moment: str)
     assert (int(resumed[1]) if resumed else 0) in epochs
     assert (project / "dvc.lock").read_bytes() == before
     assert not any((project / ".checkpoints").iterdir())
+
+
+@pytest.fixture
+def ready_to_train(tmp_path: Path) -> Path:
+    """A project of the stage train alone, with small drawn data and 40 epochs to go."""
+    project = make_project(tmp_path)
+    edit_params(project, models__compact_cnn__epochs=40, train__patience=None)
+    yaml = YAML()
+    stages = yaml.load(project / "dvc.yaml")["stages"]
+    stages["train"]["cmd"] = stages["train"]["cmd"][0]
+    yaml.dump({"stages": {"train": stages["train"]}}, project / "dvc.yaml")
+    images = np.random.default_rng(0).integers(0, 256, (16, 64, 64, 3), dtype=np.uint8)
+    for path in (project / "data", project / "models/pretrained"):
+        path.mkdir(parents=True, exist_ok=True)
+    (project / "data/params-checked.txt").touch()
+    (project / "models/pretrained/weights.json").write_text('{"weights_requested": "random", "weights_used": "random"}')
+    rows = [f"{n},{'AB'[n % 2]},{n},{'train' if n < 12 else 'validation'}" for n in range(16)]
+    (project / "data/split.csv").write_text("\n".join(["id,label,group,split", *rows]) + "\n")
+    rows = [f"{'AB'[n % 2]},original,{n},,0" for n in range(12)]
+    (project / "data/train.csv").write_text("\n".join(["label,kind,id,partner,copy", *rows]) + "\n")
+    np.save(project / "data/cells.npy", images)
+    np.save(project / "data/train.npy", images[:12])
+    return project
+
+
+def test_a_killed_dvc_takes_its_training_along_and_the_next_one_gets_the_same_bytes(ready_to_train: Path) -> None:
+    project = ready_to_train
+    with subprocess.Popen(
+        ["dvc", "repro"], cwd=project, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as first:
+        assert first.stdout is not None
+        next(line for line in first.stdout if line.startswith("epoch 2/40:"))
+        training = json.loads((project / ".stage.json").read_text())
+        assert training["stage"] == "train"
+        first.send_signal(signal.SIGKILL)
+        first.wait()  # a zombie would count as alive with DVC
+        output = run(project, "dvc", "repro")
+        assert not psutil.pid_exists(training["process"])
+    assert executed(output) == ["train"]
+    assert re.search(r"goes on after \d+ of 40 epochs", output)
+    lock = (project / "dvc.lock").read_bytes()
+    run(project, "dvc", "repro", "--force")
+    assert (project / "dvc.lock").read_bytes() == lock
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink"])
+def test_an_experiment_where_outputs_are_links_into_the_cache(tmp_path: Path, kind: str) -> None:
+    project = make_project(tmp_path)
+    run(project, "dvc", "config", "--local", "cache.type", kind)
+    assert executed(run(project, "dvc", "exp", "run", "split")) == ["check", "download", "clean", "split"]
+    cached = {path: path.read_bytes() for path in (project / ".dvc/cache/files").rglob("*") if path.is_file()}
+    assert not os.access(project / "data/split.csv", os.W_OK) or os.geteuid() == 0
+    for stage in ("download", "clean", "split"):
+        run(project, "python", "-m", f"stages.{stage}")
+    assert executed(run(project, "dvc", "exp", "run", "-S", "seed=5", "split")) == ["check", "split"]
+    assert all(path.read_bytes() == content for path, content in cached.items())
 
 
 def test_a_queue_from_cold_lands_in_the_main_store_with_artifacts_that_open(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def test_the_same_request_writes_the_same_bytes(tmp_path):
 @pytest.mark.parametrize(("model", "weights"), [("compact_cnn", "random"), ("custom", "as built")])
 def test_random_weights_leave_only_the_record(tmp_path, model, weights):
     (tmp_path / "weights.npz").write_bytes(b"of an earlier run")
+    (tmp_path / "weights.json").write_text("{}")
     record = bring_weights(tmp_path, model=model, weights=weights)
     assert record == {"weights_requested": weights, "weights_used": weights, "origin": None, "sha256": None}
     assert [path.name for path in tmp_path.iterdir()] == ["weights.json"]
@@ -272,3 +273,20 @@ def test_a_truncated_file_is_refused():
 def test_another_format_is_refused():
     with pytest.raises(ValueError, match=r"not a file of torch\.save"):
         read_state_dict(old_pytorch_file(tensor_pickle(offset=0), magic=42))
+
+
+def test_files_of_a_users_where_weights_go_are_not_deleted(tmp_path):
+    (tmp_path / "pretrained").mkdir()
+    (tmp_path / "pretrained" / "mine.h5").write_bytes(b"mine")
+    with pytest.raises(ValueError, match=r"holds files but no weights\.json"):
+        bring_weights(tmp_path / "pretrained", model="vgg16", weights="random")
+    assert (tmp_path / "pretrained" / "mine.h5").read_bytes() == b"mine"
+
+
+def test_weights_of_ones_own_among_those_made_are_not_deleted(project):
+    bring_weights(project / "pretrained", model="vgg16", weights="random")
+    (project / "pretrained" / "own.h5").write_bytes(b"mine")
+    weights = f"pretrained/own.h5#sha256={hashlib.sha256(b'mine').hexdigest()}"
+    with pytest.raises(ValueError, match=r"own\.h5 lies in .*, which is made anew: move it"):
+        bring_weights(project / "pretrained", model="vgg16", weights=weights)
+    assert (project / "pretrained" / "own.h5").read_bytes() == b"mine"

@@ -27,3 +27,35 @@ def test_a_store_that_is_named_is_one(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:5000")
     assert has_store()
+
+
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [
+        ("sqlite:///mlflow.db", "sqlite:///{root}/mlflow.db"),
+        ("sqlite:///stores/a b.db", "sqlite:///{root}/stores/a b.db"),
+        ("sqlite:///./mlflow.db", "sqlite:///{root}/mlflow.db"),
+        ("sqlite:///../mlflow.db", "sqlite:///{root}/../mlflow.db"),
+        ("sqlite+pysqlite:///mlflow.db?timeout=9", "sqlite+pysqlite:///{root}/mlflow.db?timeout=9"),
+        ("file:mlruns", "file://{root}/mlruns"),
+        ("file:./mlruns", "file://{root}/mlruns"),
+        ("file:ml%20runs", "file://{root}/ml%20runs"),
+        ("./mlruns", "{root}/mlruns"),
+        ("mlruns", "{root}/mlruns"),
+        ("sqlite:////var/mlflow.db", "sqlite:////var/mlflow.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+        ("file:///var/mlruns", "file:///var/mlruns"),
+        ("/var/mlruns", "/var/mlruns"),
+        ("postgresql://user@host/mlflow", "postgresql://user@host/mlflow"),
+        ("databricks", "databricks"),
+    ],
+)
+def test_a_relative_path_means_the_main_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, meant: str
+) -> None:
+    (tmp_path / "clone").mkdir()
+    monkeypatch.chdir(tmp_path / "clone")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", named)
+    assert tracking_uri() == meant.format(root=tmp_path)

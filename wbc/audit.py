@@ -1,5 +1,6 @@
 """Audits a folder of images: photographs of the same cell, contradictory labels and quality flags."""
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,9 @@ from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_t
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"}
 
 
+WRITTEN = ("twins.csv", "images.csv", "dropped.csv", "twins.jpg", "flags.png", "audit.json")
+
+
 class _Seen(NamedTuple):
     measures: Measures
     nucleus: tuple[float, float]  # px, NaN where none was found
@@ -27,11 +31,13 @@ def audit(folder: Path, *, output: Path) -> dict[str, Any]:
 
     An image's id is its path in the folder, and the name of the sub-folder that it lies in is its class. Writes to
     ``output``: twins.csv (the table TWINS), images.csv (id, label, group, flags, contradicts), dropped.csv (id, label
-    and reason of each file that does not decode), audit.json and the figures twins.jpg and flags.png. Raises
-    ValueError when the folder holds no image that decodes.
+    and reason of each file that does not decode), audit.json and the figures twins.jpg and flags.png, in place of those
+    of an earlier audit. Raises ValueError when the folder holds no image that decodes, or ``output`` is that folder or
+    holds files of these names that no audit left.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: name one that holds images, flat or in class folders")
+    _refuse_strangers(output, folder=folder)
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     seen = list(map_parallel(_look, found, description="images"))
     readable = [(path, one) for path, one in zip(found, seen, strict=True) if one is not None]
@@ -55,13 +61,29 @@ def audit(folder: Path, *, output: Path) -> dict[str, Any]:
         "twins": summarise_twins(pairs, groups=groups, labels=labels),
         "flags": count_flags(flags),
     }
+    write_json(output / "audit.json", counts)  # first: by it a later audit knows the others
     write_csv(output / "twins.csv", pairs)
     write_csv(output / "images.csv", images)
     write_csv(output / "dropped.csv", dropped)
-    write_json(output / "audit.json", counts)
     draw_pairs(output / "twins.jpg", pairs, files=files, labels=labels)
     draw_flags(output / "flags.png", dict(zip(files, flags, strict=True)), files=files)
     return counts
+
+
+def _refuse_strangers(output: Path, *, folder: Path) -> None:
+    """Raise ValueError where files in ``output`` would be lost, or images be mixed with what is said of them."""
+    if output.resolve() == folder.resolve():
+        raise ValueError(f"the output {output} is the folder that is audited: name another")
+    present = [name for name in WRITTEN if (output / name).exists()]
+    if present and not _is_audit(output / "audit.json"):
+        raise ValueError(f"{output / present[0]} was not written by an audit: move it away, or name another output")
+
+
+def _is_audit(path: Path) -> bool:
+    try:
+        return {"images", "unreadable", "twins", "flags"} == set(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _look(path: Path) -> _Seen | None:

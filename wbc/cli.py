@@ -89,9 +89,12 @@ def compare(
     be_quiet()
     from wbc import comparable, experiment, ranking, ranking_report, tracking
     from wbc.comparison import read_predictions
+    from wbc.files import require_output
 
     read_file = experiment.read_file if experiments else tracking.read_artifact
     try:
+        require_output(output, suffixes=[".md"])
+        require_output(figure, suffixes=[".png"])
         runs = experiment.read_experiments() if experiments else tracking.read_runs()
         if runs.empty:
             raise ValueError("no run of a model is recorded: `dvc repro`, or `wbc publish`")
@@ -204,10 +207,12 @@ def model_card(
     output: Annotated[Path, typer.Option(help="The Markdown file to write.")] = Path("docs/model-card.md"),
 ) -> None:
     """Write the card of the trained model, from the files of the last run: intended use, data, protocol, results."""
+    from wbc.files import require_output
     from wbc.model_card import write_model_card
     from wbc.results import read_results
 
     try:
+        require_output(output, suffixes=[".md"])
         write_model_card(output, read_results())
     except (OSError, ValueError) as error:
         raise failure(error) from error
@@ -224,15 +229,17 @@ def report(
     """Put a run on one HTML page that needs no other file: scores, figures, mistakes, labels in doubt, parameters."""
     from dvc.scm import RevError
 
-    from wbc.experiment import describe_revision, export_results
+    from wbc.experiment import describe_revision, experiment_folder, export_results
+    from wbc.files import require_output
     from wbc.report import write_report
     from wbc.results import read_results
 
     try:
+        require_output(output, suffixes=[".html", ".htm"])
         if experiment is None:
             write_report(output, read_results(), name=describe_revision())
         else:
-            folder = Path("experiments") / experiment
+            folder = experiment_folder(experiment)
             export_results(experiment, destination=folder)
             results = read_results(folder, params=folder / "params.yaml", lock=folder / "dvc.lock")
             write_report(output, results, name=experiment)
@@ -263,11 +270,11 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
     """Print the test metrics of an experiment and copy its metrics and figures to experiments/<name>/."""
     from dvc.scm import RevError
 
-    from wbc.experiment import export_results
+    from wbc.experiment import experiment_folder, export_results
     from wbc.gate import read_metrics
     from wbc.scores import describe, format_measure
 
-    folder = Path("experiments") / experiment
+    folder = experiment_folder(experiment)
     try:
         export_results(experiment, destination=folder)
         evaluation = read_metrics(folder / "evaluation.json", stage="evaluate")

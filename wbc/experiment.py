@@ -1,36 +1,85 @@
 """Takes the results of DVC experiments out of git, without checking them out."""
 
 import json
-import shutil
 import subprocess
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 from dvc.api import DVCFileSystem
 from dvc.repo import Repo
+from dvc.scm import resolve_rev
 from dvc.stage import PipelineStage
 
+from wbc.files import write_json
+
+EXPERIMENTS = Path("experiments")
 RESULTS = "metrics"
 SETTINGS = ("params.yaml", "dvc.lock")
+MADE = ".wbc-export.json"  # in a folder of results: the name that they are of, and every file that was written
+
+
+def experiment_folder(name: str) -> Path:
+    """Return the one folder below experiments/ that the results of ``name`` belong to.
+
+    Signs that have a meaning in paths are written as in URLs: those of origin/main come to experiments/origin%2Fmain.
+    """
+    safe = quote(name, safe="@^{}+=,")
+    return EXPERIMENTS / (f"%2E{safe[1:]}" if safe.startswith(".") else safe)
 
 
 def export_results(name: str, *, destination: Path) -> None:
-    """Copy metrics/ of the experiment or git revision ``name`` to the new folder ``destination``.
+    """Copy metrics/ of the experiment or git revision ``name`` to the folder ``destination``.
 
-    params.yaml and dvc.lock, if it has them, come to lie beside its files. An older folder there is replaced. Of
-    several experiments of one name, that of the current commit is meant.
-    Raises DVC's RevError for a name that is unknown, or ambiguous on other commits.
+    params.yaml and dvc.lock, if it has them, come to lie beside its files. An older folder there is replaced if all
+    that it holds was written by this function, for the same name. Of several experiments of one name, that of the
+    current commit is meant.
+    Raises DVC's RevError for a name that is unknown, or ambiguous on other commits, and ValueError for a folder that
+    holds anything else; both before anything changes.
     """
-    with Repo() as repo:
-        revisions = dict(chain.from_iterable(repo.experiments.ls().values()))
-    repository = DVCFileSystem(rev=revisions.get(name, name))
-    shutil.rmtree(destination, ignore_errors=True)
+    revision = _resolve(name)
+    _refuse_strangers(destination, name=name)
+    repository = DVCFileSystem(rev=revision)
     destination.parent.mkdir(parents=True, exist_ok=True)
-    repository.get(RESULTS, str(destination), recursive=True)
-    for file in filter(repository.exists, SETTINGS):
-        repository.get_file(file, str(destination / file))
+    with TemporaryDirectory(dir=destination.parent, prefix=".export-") as folder:
+        aside = Path(folder) / "new"
+        repository.get(RESULTS, str(aside), recursive=True)
+        for file in filter(repository.exists, SETTINGS):
+            repository.get_file(file, str(aside / file))
+        write_json(aside / MADE, {"name": name, "files": sorted(_list_files(aside))})
+        if destination.exists():
+            destination.rename(Path(folder) / "old")
+        aside.rename(destination)
+
+
+def _resolve(name: str) -> str:
+    """Return the commit that ``name`` means. Raises RevError, or ValueError for no name at all."""
+    if not name.strip():
+        raise ValueError("name an experiment or a git revision")
+    with Repo() as repo:
+        experiments = dict(chain.from_iterable(repo.experiments.ls().values()))
+        return str(experiments.get(name) or resolve_rev(repo.scm, name))
+
+
+def _refuse_strangers(folder: Path, *, name: str) -> None:
+    """Raise ValueError unless ``folder`` is absent, empty, or holds nothing but what was written there for ``name``."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ValueError(f"{folder} is no folder of results: move it away")
+    made = json.loads((folder / MADE).read_text()) if (folder / MADE).is_file() else {"name": name, "files": []}
+    if made["name"] != name:
+        raise ValueError(f"{folder} holds the results of {made['name']}, not of {name}: move it away")
+    if strangers := sorted(set(_list_files(folder)) - {MADE, *made["files"]}):
+        raise ValueError(f"{folder} holds {strangers[0]}, which was not put there by wbc: move it away")
+
+
+def _list_files(folder: Path) -> Iterator[str]:
+    """Yield what is below ``folder`` and no folder, relative to it. Links are not followed."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    yield from (path.relative_to(folder).as_posix() for path in found)
 
 
 def describe_revision() -> str:

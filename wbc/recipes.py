@@ -12,7 +12,7 @@ import pandas as pd
 from dvc.utils.flatten import flatten
 from pydantic import Field
 
-from wbc.experiment import export_results
+from wbc.experiment import experiment_folder, export_results
 from wbc.gate import read_metrics
 from wbc.markdown import render_table
 from wbc.params.base import Section, read_params, validate
@@ -94,7 +94,7 @@ def run_recipe(name: str, protocol: Protocol, *, settings: Settings, extra: Sequ
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # the stages call `python` and `wbc`
     if subprocess.run([*run, *arguments, "evaluate"], env=os.environ | {"PATH": path}).returncode:
         raise OSError(f"the run {experiment} failed, see above")
-    folder = Path("experiments") / experiment
+    folder = experiment_folder(experiment)
     export_results(experiment, destination=folder)
     training = read_metrics(folder / "train.json", stage="train")
     evaluation = flatten(read_metrics(folder / "evaluation.json", stage="evaluate"))

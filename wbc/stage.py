@@ -1,27 +1,63 @@
-"""Runs a stage: its errors as one clear message, its duration in a file that is no result."""
+"""Runs a stage: alone in its folder, its errors as one clear message, its duration in a file that is no result."""
 
+import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from wbc.files import write_json
 
 TIMING = Path("metrics/.timing")  # seconds differ from run to run, so they stay out of DVC's outs
+LOCK, HOLDER = Path(".stage.lock"), Path(".stage.json")
+PATIENCE = 30.0  # s, many times what a stage takes to notice that its DVC was killed
 
 
 def run_stage(name: str, main: Callable[[], dict[str, float] | None]) -> None:
     """Call ``main`` and write metrics/.timing/<name>.json: ``started``, ``seconds`` and what ``main`` returned.
 
-    Wrong parameters, unusable data and unreachable files end the process with status 1 and their message alone;
-    with WBC_TRACEBACK set they are raised.
+    Wrong parameters, unusable data, unreachable files and another stage at work in the working directory end the
+    process with status 1 and their message alone; with WBC_TRACEBACK set they are raised.
     """
-    started = time.time()
     try:
-        figures = main() or {}
+        with _alone(name):
+            started = time.time()
+            figures = main() or {}
+            seconds = time.time() - started
+            write_json(TIMING / f"{name}.json", {"started": started, "seconds": seconds, **figures})
     except (OSError, ValueError) as error:
         if "WBC_TRACEBACK" in os.environ:
             raise
         sys.exit(f"{name}: {error}")
-    write_json(TIMING / f"{name}.json", {"started": started, "seconds": time.time() - started, **figures})
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Hold the working directory against other stages. Raises OSError naming the one that does not let go of it."""
+    lock = FileLock(LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{name}: waits for {_describe_holder()}", file=sys.stderr)
+        try:
+            lock.acquire(timeout=PATIENCE)
+        except Timeout as error:
+            raise OSError(f"{Path.cwd()} is in use by {_describe_holder()}: wait for its end, or end it") from error
+    try:
+        write_json(HOLDER, {"stage": name, "process": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")})
+        yield
+    finally:
+        HOLDER.unlink(missing_ok=True)
+        lock.release()
+
+
+def _describe_holder() -> str:
+    try:
+        holder = json.loads(HOLDER.read_text())
+    except FileNotFoundError:  # it is about to write the file, or to let go
+        return "another stage"
+    return f"the stage {holder['stage']}, process {holder['process']}, at work since {holder['since']}"

@@ -28,12 +28,17 @@ def gate(
     The model is compared with the champion that `wbc promote` registered, or with --against REVISION, by a paired
     bootstrap on the same test images. A metric that is absent counts as missed.
     """
+    from wbc.files import require_output
     from wbc.gate import is_open, judge
     from wbc.gate_report import print_checks, render_checks
     from wbc.params.base import read_section
     from wbc.params.gate import GateParams
 
     try:
+        if json and json != Path("-"):
+            require_output(json, suffixes=[".json"])
+            if json.exists() and json.resolve().parent == metrics.resolve():
+                raise ValueError(f"{json} is one of the results that are judged: write the verdict elsewhere")
         rules = read_section(GateParams, "gate", path=params)
         with TemporaryDirectory() as folder:
             champion = _read_revision(against, Path(folder)) if against else _read_registered(Path(folder))

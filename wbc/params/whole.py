@@ -1,5 +1,6 @@
 """The whole of params.yaml: every section, and what must fit between sections."""
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from wbc.params.clean import CleanParams
 from wbc.params.evaluate import EvaluateParams
 from wbc.params.gate import GateParams
 from wbc.params.models import MODEL_NAMES, BackboneParams, ModelParams, ModelsParams
+from wbc.params.paths import local_paths, require_apart
 from wbc.params.sources import DataParams, SourcesParams
 from wbc.params.split import SplitParams
 from wbc.params.train import TrainParams
@@ -42,9 +44,29 @@ def check_params(path: Path = PARAMS_FILE) -> Params:
         _require_name("data.source", data.get("source"), choices=tuple(SourcesParams.model_fields))
     params = validate(Params, content)
     _require_fit(params)
+    if (dvc_file := path.with_name("dvc.yaml")).exists():
+        require_apart(_owned_paths(params), dvc_file=dvc_file)
     if params.model == "custom":
         _require_dependency(params.models.custom.build.partition(":")[0], dvc_file=path.with_name("dvc.yaml"))
     return params
+
+
+def _owned_paths(params: Params) -> dict[str, str]:
+    """Return every path of the user's by what names it, also of sources and models that are not chosen."""
+    models = {name: getattr(params.models, name) for name in MODEL_NAMES}
+    own = {name: model.weights.partition("#sha256=") for name, model in models.items()}
+    keras_home = os.environ.get("KERAS_HOME")
+    return local_paths(
+        {
+            "params.yaml: sources.folders.path": params.sources.folders.path,
+            "params.yaml: sources.npz.path": params.sources.npz.path,
+            "params.yaml: data.groups.file": params.data.groups and params.data.groups.file,
+            **{f"params.yaml: models.{name}.weights": path for name, (path, mark, _) in own.items() if mark},
+            "params.yaml: models.custom.build": f"{params.models.custom.build.partition(':')[0].replace('.', '/')}.py",
+            "WBC_MIRROR": os.environ.get("WBC_MIRROR"),
+            "KERAS_HOME": keras_home and str(Path(keras_home) / "models"),
+        }
+    )
 
 
 def _require_name(key: str, value: object, *, choices: tuple[str, ...]) -> None:

@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages.download import main
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def smears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: a project whose source is one drawn photograph."""
+    params = YAML(typ="safe").load(PROJECT / "params.yaml")
+    params["data"] = {"source": "smears", "groups": None}
+    counts = {"counts": {"MONOCYTE": 1}, "width": 160, "height": 160}
+    none = dict.fromkeys(("multi_cell", "twins", "unlabelled", "missing", "corrupt", "duplicates"), 0)
+    params["sources"]["smears"] |= counts | none
+    YAML().dump(params, tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_photographs_of_a_users_are_not_replaced_by_hand(smears: Path) -> None:
+    (smears / "data" / "raw" / "mine").mkdir(parents=True)
+    (smears / "data" / "raw" / "mine" / "1.jpg").write_bytes(b"mine")
+    with pytest.raises(ValueError, match=r"data/raw holds files but no records\.csv, .*: move it away"):
+        main()
+    assert (smears / "data" / "raw" / "mine" / "1.jpg").read_bytes() == b"mine"
+
+
+def test_what_was_downloaded_before_is_replaced(smears: Path) -> None:
+    (smears / "data" / "raw").mkdir(parents=True)
+    (smears / "data" / "raw" / "records.csv").write_text("of another source")
+    main()
+    assert len((smears / "data" / "raw" / "records.csv").read_text().splitlines()) == 2
+    assert sorted(path.name for path in (smears / "data").iterdir()) == ["raw"]

@@ -1,0 +1,191 @@
+"""Results come out of git into experiments/, and nothing of anybody else is touched there or elsewhere."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from dvc.scm import RevError
+from typer.testing import CliRunner
+
+from wbc.cli import app
+from wbc.experiment import MADE, experiment_folder, export_results
+from wbc.files import write_csv, write_json
+from wbc.scores import evaluate, predictions_table
+
+
+def git(*arguments: str) -> None:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    subprocess.run(["git", *identity, *arguments], capture_output=True, check=True)
+
+
+def show(name: str) -> Result:
+    return CliRunner().invoke(app, ["show", name])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below ``folder`` with its content, but for what git and DVC keep for themselves."""
+    files = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {path.as_posix(): content for path, content in files.items() if not {".git", "tmp"} & {*path.parts}}
+
+
+def write_results(folder: Path, *, right: int) -> None:
+    """Write the results of a model that is right for the first ``right`` of ten images."""
+    truth = np.arange(10) % 2
+    chances = np.eye(2)[np.where(np.arange(10) < right, truth, 1 - truth)] * 0.8 + 0.1
+    ids = [str(i) for i in range(10)]
+    write_csv(folder / "predictions.csv", predictions_table(ids, ids, truth, chances, ["A", "B"]))
+    write_json(folder / "evaluation.json", evaluate(truth, chances, classes=["A", "B"]))
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: a project in a folder of a user's, whose two commits hold results, with tags and remote.
+
+    Nine of ten images are right at the tag ``good``, six at ``main``.
+    """
+    for name in [name for name in os.environ if name.startswith(("DVC_", "MLFLOW_"))]:
+        monkeypatch.delenv(name)
+    project = tmp_path / "home" / "project"
+    (project / ".dvc").mkdir(parents=True)
+    monkeypatch.chdir(project)
+    (project / ".dvc" / "config").touch()
+    (project / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    (project / ".gitignore").write_text("/experiments/\n")
+    (project / "params.yaml").write_text("seed: 1\n")
+    (tmp_path / "home" / "letter.txt").write_text("a letter")
+    git("init", "--initial-branch=main")
+    for right, tags in ((9, ("good", "v1/x")), (6, ())):
+        write_results(project / "metrics", right=right)
+        git("add", ".")
+        git("commit", "-m", "results")
+        for tag in tags:
+            git("tag", tag)
+    git("update-ref", "refs/remotes/origin/main", "HEAD")
+    return project
+
+
+def test_the_results_of_a_revision_come_to_a_folder_of_its_name(repository: Path) -> None:
+    result = show("good")
+    assert result.exit_code == 0, result.output
+    assert "good: 10 test images, accuracy 0.900" in result.output
+    written = contents(repository / "experiments" / "good")
+    assert sorted(written) == [MADE, "evaluation.json", "params.yaml", "predictions.csv"]
+    assert written["params.yaml"] == b"seed: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("origin/main", "origin%2Fmain"), ("v1/x", "v1%2Fx"), ("HEAD~1", "HEAD~1"), ("main^{commit}", "main^{commit}")],
+)
+def test_a_name_with_slashes_comes_to_one_folder_below_experiments(repository: Path, name: str, folder: str) -> None:
+    result = show(name)
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in (repository / "experiments").iterdir()] == [folder]
+
+
+@pytest.mark.parametrize("name", ["..", "../..", ".", "a/../..", "metrics", "experiments", ".git", "", " ", "HEAD.."])
+@pytest.mark.parametrize("command", [["show"], ["report", "--experiment"]])
+def test_a_name_that_is_no_revision_deletes_nothing(repository: Path, name: str, command: list[str]) -> None:
+    (repository / "experiments" / "kept").mkdir(parents=True)
+    (repository / "experiments" / "kept" / "notes.txt").write_text("notes")
+    before = contents(repository.parent)
+    result = CliRunner().invoke(app, [*command, name])
+    assert result.exit_code == 2, result.output
+    assert contents(repository.parent) == before
+    assert (repository / ".git" / "HEAD").exists()
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_the_path_of_a_folder_is_no_revision(repository: Path, relative: bool) -> None:
+    home = repository.parent
+    before = contents(home)
+    assert show("../.." if relative else str(home)).exit_code == 2
+    assert contents(home) == before
+
+
+def test_what_was_shown_of_a_revision_that_is_gone_stays(repository: Path) -> None:
+    assert show("good").exit_code == 0
+    before = contents(repository)
+    git("tag", "--delete", "good")
+    result = show("good")
+    assert result.exit_code == 2
+    assert "good" in result.output
+    assert contents(repository) == before
+
+
+def test_results_replace_older_ones_of_the_same_name(repository: Path) -> None:
+    export_results("HEAD", destination=experiment_folder("HEAD"))
+    write_results(repository / "metrics", right=3)
+    write_json(repository / "metrics" / "new.json", {})
+    (repository / "metrics" / "predictions.csv").unlink()
+    git("add", "--all")
+    git("commit", "-m", "others")
+    result = show("HEAD")
+    assert "accuracy 0.300" in result.output
+    assert sorted(contents(repository / "experiments")) == [
+        f"HEAD/{name}" for name in (MADE, "evaluation.json", "new.json", "params.yaml")
+    ]
+
+
+def test_a_folder_that_wbc_did_not_make_is_refused(repository: Path) -> None:
+    folder = repository / "experiments" / "good"
+    folder.mkdir(parents=True)
+    (folder / "evaluation.json").write_text("mine")
+    result = show("good")
+    assert result.exit_code == 2
+    assert "holds evaluation.json, which was not put there by wbc: move it away" in result.output
+    assert contents(folder) == {"evaluation.json": b"mine"}
+
+
+def test_an_empty_folder_is_filled(repository: Path) -> None:
+    (repository / "experiments" / "good").mkdir(parents=True)
+    assert show("good").exit_code == 0
+    assert (repository / "experiments" / "good" / "evaluation.json").exists()
+
+
+def test_what_a_user_put_into_a_folder_of_results_is_not_lost(repository: Path) -> None:
+    assert show("good").exit_code == 0
+    (repository / "experiments" / "good" / "figures").mkdir()
+    (repository / "experiments" / "good" / "figures" / "annotated.png").write_text("by hand")
+    before = contents(repository)
+    result = show("good")
+    assert result.exit_code == 2
+    assert "figures/annotated.png" in result.output
+    assert contents(repository) == before
+
+
+def test_a_copy_of_results_under_another_name_is_not_taken_for_ones_own(repository: Path) -> None:
+    assert show("good").exit_code == 0
+    (repository / "experiments" / "good").rename(repository / "experiments" / "main")
+    result = show("main")
+    assert result.exit_code == 2
+    assert "holds the results of good, not of main" in result.output
+
+
+def test_a_link_out_of_experiments_is_refused(repository: Path) -> None:
+    elsewhere = repository.parent / "elsewhere"
+    elsewhere.mkdir()
+    (repository / "experiments").mkdir()
+    (repository / "experiments" / "good").symlink_to(elsewhere)
+    result = show("good")
+    assert result.exit_code == 2
+    assert "move it away" in result.output
+    assert (repository / "experiments" / "good").is_symlink()
+    assert not any(elsewhere.iterdir())
+
+
+def test_a_revision_without_results_leaves_nothing_behind(repository: Path) -> None:
+    git("rm", "-r", "metrics")
+    git("commit", "-m", "none")
+    with pytest.raises(FileNotFoundError):
+        export_results("HEAD", destination=experiment_folder("HEAD"))
+    assert not any((repository / "experiments").iterdir())
+
+
+def test_an_unknown_name_is_an_error_of_dvc(repository: Path, tmp_path: Path) -> None:
+    with pytest.raises(RevError):
+        export_results("unheard-of", destination=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
