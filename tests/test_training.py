@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pandas as pd
 import pytest
 
 from wbc.ensemble import networks_of
+from wbc.model_file import save_model
 from wbc.orientations import orient
 from wbc.params.models import ModelParams
 from wbc.params.train import TrainParams
@@ -160,6 +163,21 @@ def test_a_training_killed_in_its_second_network_ends_with_the_same_weights(
     pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
     for left, right in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_a_saved_model_asks_for_nothing_of_this_project(tmp_path: Path, optimizer: str) -> None:
+    trained = run(tmp_path / "state.npz", model=MODEL.model_copy(update={"optimizer": optimizer, "epochs": 1}))
+    save_model(trained.model, tmp_path / "model.keras")
+    images = discs(2, seed=2).images
+    np.save(tmp_path / "images.npy", images)
+    code = (
+        "import keras, numpy as np; model = keras.saving.load_model('model.keras');"
+        "np.save('probabilities.npy', model.predict(np.load('images.npy'), verbose=0))"
+    )
+    subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, check=True)
+    expected = trained.model.predict(images, verbose=0)
+    np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), expected, rtol=1e-4)
 
 
 def killed_after(epochs: int, *, times: int = 1) -> Callable[..., None]:

@@ -5,7 +5,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from wbc.checkpoints import Arrays, load_checkpoint, save_checkpoint
 from wbc.draws import generator
 from wbc.ensemble import average, networks_of
 from wbc.features import extract_features, split_at_features
+from wbc.fused import FusedAdam, fuse_penalties
 from wbc.models.registry import build_model
 from wbc.orientations import count_orientations, orient
 from wbc.params.models import ModelParams
@@ -33,8 +35,8 @@ Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # one-hot labels and probabi
 _SEEDS_APART = 1000  # the seeds of the networks of one model, so that runs of neighbouring seeds share none
 _ROBUST = 0.7  # q of the generalised cross-entropy
 _OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
+    "adam": FusedAdam,
+    "adamw": partial(FusedAdam, weight_decay=0.004),  # which is all that keras.optimizers.AdamW adds
     "nadam": keras.optimizers.Nadam,
     "rmsprop": keras.optimizers.RMSprop,
     "sgd": keras.optimizers.SGD,
@@ -163,6 +165,7 @@ def train(
             )
         )
     if len(trained) == train_params.views == 1:
+        _compile_to_score(trained[0].model, params=train_params)
         return trained[0]
     return _join(trained, validation, batch_size=model_params.batch_size, params=train_params)
 
@@ -170,7 +173,7 @@ def train(
 def _join(trained: Sequence[Trained], validation: Examples, *, batch_size: int, params: TrainParams) -> Trained:
     """Return the networks as one, which looks at each image in as many orientations as ``params`` say."""
     model = average([one.model for one in trained], views=params.views)
-    model.compile(loss=_LOSSES[params.loss](params.label_smoothing), metrics=["accuracy"])
+    _compile_to_score(model, params=params)
     history = pd.concat([one.history for one in trained], ignore_index=True)
     speeds = [one.images_per_second for one in trained if one.images_per_second]  # 0: resumed as a whole
     history["epoch"] = np.arange(1, len(history) + 1)
@@ -285,13 +288,12 @@ def _run_phase(
             class_weights=weights,
             seed=seed,
         )
-        with _averaged_weights(phase.learner):
+        with _averaged_weights(phase.learner) if params.averaging else nullcontext():
             checked = _validate(phase.learner, phase.validation, batch_size=batch_size)
-            weights_seen = phase.learner.get_weights()
-        row = [epoch + 1, fitted["loss"], fitted["accuracy"], checked["loss"], checked["accuracy"], rate]
-        history = pd.concat([history, pd.DataFrame([row], columns=HISTORY)], ignore_index=True)
-        if best_epoch(history) == epoch + 1:
-            best = weights_seen
+            row = [epoch + 1, fitted["loss"], fitted["accuracy"], checked["loss"], checked["accuracy"], rate]
+            history = pd.concat([history, pd.DataFrame([row], columns=HISTORY)], ignore_index=True)
+            if best_epoch(history) == epoch + 1:
+                best = phase.learner.get_weights()
         save_checkpoint(phase.checkpoint, _state(phase.learner, history=history, best=best))
         _report(row, epochs=last)
         with board.as_default(step=epoch + 1):
@@ -351,14 +353,20 @@ def _compile(model: keras.Model, *, optimizer: str, params: TrainParams) -> None
         metrics=["accuracy"],
         jit_compile=False,  # compiling takes longer than it saves on a processor
     )
+    fuse_penalties(model)
     model.optimizer.build(model.trainable_variables)
+
+
+def _compile_to_score(model: keras.Model, *, params: TrainParams) -> None:
+    """Give ``model`` its loss, and in place of its optimizer, which a file would ask this project for, Keras' own."""
+    model.compile(loss=_LOSSES[params.loss](params.label_smoothing), metrics=["accuracy"])
 
 
 @contextmanager
 def _averaged_weights(model: keras.Model) -> Iterator[None]:
-    """Lend ``model`` the running mean of its weights (Polyak & Juditsky 1992), if its optimizer keeps one."""
+    """Lend ``model`` the running mean of its weights (Polyak & Juditsky 1992), which its optimizer keeps."""
     weights = model.get_weights()
-    model.optimizer.finalize_variable_values(model.trainable_variables)  # does nothing without a mean
+    model.optimizer.finalize_variable_values(model.trainable_variables)
     yield
     model.set_weights(weights)
 
