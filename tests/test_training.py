@@ -65,7 +65,9 @@ def discs(count: int, *, seed: int) -> Examples:
     return Examples((noise + 150 * labels[:, None, None, None]).astype(np.uint8), np.arange(count), labels)
 
 
-def run(checkpoint: Path, *, model: ModelParams = MODEL, params: TrainParams = TRAIN) -> Trained:
+def run(
+    checkpoint: Path, *, model: ModelParams = MODEL, params: TrainParams = TRAIN, checkpoint_seconds: float = 0.0
+) -> Trained:
     keras.utils.set_random_seed(3)
     return train(
         discs(20, seed=1),
@@ -78,6 +80,7 @@ def run(checkpoint: Path, *, model: ModelParams = MODEL, params: TrainParams = T
         checkpoint=checkpoint,
         tensorboard=checkpoint.parent / "board" if params.tensorboard else None,
         seed=3,
+        checkpoint_seconds=checkpoint_seconds,
     )
 
 
@@ -163,6 +166,31 @@ def test_a_training_killed_in_its_second_network_ends_with_the_same_weights(
     pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
     for left, right in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def test_between_the_first_and_the_last_epoch_checkpoints_wait_for_their_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour = 3600.0
+    whole = run(tmp_path / "whole.npz", checkpoint_seconds=hour)
+    with monkeypatch.context() as patch:
+        patch.setattr("wbc.training._report", killed_after(3))
+        with pytest.raises(KilledError):
+            run(tmp_path / "killed.npz", checkpoint_seconds=hour)
+    resumed = run(tmp_path / "killed.npz", checkpoint_seconds=hour)
+    assert resumed.resumed_epochs == 1
+    pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
+    for left, right in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert run(tmp_path / "killed.npz", checkpoint_seconds=hour).resumed_epochs == 4
+
+
+def test_a_training_that_lost_its_patience_is_kept_as_it_ended(tmp_path: Path) -> None:
+    still = MODEL.model_copy(update={"learning_rate": 1e-12, "epochs": 20, "dropout": 0.0})
+    params = TRAIN.model_copy(update={"patience": 3})
+    ended = run(tmp_path / "state.npz", model=still, params=params, checkpoint_seconds=3600.0)
+    again = run(tmp_path / "state.npz", model=still, params=params, checkpoint_seconds=3600.0)
+    assert again.resumed_epochs == len(ended.history) < 20
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
