@@ -1,6 +1,7 @@
 """A head on a frozen backbone: our kept features against Keras' fit through the backbone, from memory and from JPEGs.
 
-The fourth side is the bound: one pass through the backbone and the head's own steps on features in memory, no more.
+The fourth side is the bound of Keras: one pass through the backbone and the head's own steps on features in memory, no
+more. Its Adam and its penalties are Keras' own, as those of fit are; ours are fused and may go below it.
 """
 
 import tempfile
@@ -106,7 +107,7 @@ def write_images(folder: Path, *, count: int, side: int, seed: int) -> None:
 
 
 def kept_features(task: Task) -> Fitted:
-    """Train as the stage does: the backbone runs once, its features are mapped from a file, each epoch is kept."""
+    """Train as the stage does: the backbone runs once, its features are mapped from a file, checkpoints are written."""
     make_deterministic(seed=SEED, threads=task.threads)
     training, validation = (_read(task.folder / part, mapped=True) for part in PARTS)
     history = train(
@@ -171,7 +172,7 @@ def _fit(task: Task, **data: Any) -> Fitted:
 
 
 def head_alone(task: Task) -> Fitted:
-    """What no training of this head can do without: one pass through the backbone, then the head's steps."""
+    """What no training of this head by Keras' means can do without: one pass through the backbone, the head's steps."""
     make_deterministic(seed=SEED, threads=task.threads)
     training, validation = (_read(task.folder / part, mapped=False) for part in PARTS)
     model = _build(task)

@@ -47,6 +47,7 @@ def run(folder: Path, *, pretrained: Path, model: BackboneParams = LITE, params:
         checkpoint=folder / "state.npz",
         tensorboard=None,
         seed=3,
+        checkpoint_seconds=0.0,
     )
 
 

@@ -296,7 +296,7 @@ def kill_while_writing(training: "subprocess.Popen[str]", project: Path, *, patt
 
 
 KILLS = {
-    "after an epoch": (kill_after_epoch_two, {2}),
+    "after an epoch": (kill_after_epoch_two, {1, 2}),  # 2 where 30 seconds have passed since the first
     "within an epoch": (kill_within_an_epoch, {1, 2}),
     "writing a checkpoint": (partial(kill_while_writing, pattern=".checkpoints/*/.state.part.npz"), {0, 1, 2, 3}),
     "writing the model": (partial(kill_while_writing, pattern="models/.model.part.keras"), {4}),

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pandas as pd
 import pytest
 
 from wbc.ensemble import networks_of
+from wbc.model_file import save_model
 from wbc.orientations import orient
 from wbc.params.models import ModelParams
 from wbc.params.train import TrainParams
@@ -62,7 +65,9 @@ def discs(count: int, *, seed: int) -> Examples:
     return Examples((noise + 150 * labels[:, None, None, None]).astype(np.uint8), np.arange(count), labels)
 
 
-def run(checkpoint: Path, *, model: ModelParams = MODEL, params: TrainParams = TRAIN) -> Trained:
+def run(
+    checkpoint: Path, *, model: ModelParams = MODEL, params: TrainParams = TRAIN, checkpoint_seconds: float = 0.0
+) -> Trained:
     keras.utils.set_random_seed(3)
     return train(
         discs(20, seed=1),
@@ -75,6 +80,7 @@ def run(checkpoint: Path, *, model: ModelParams = MODEL, params: TrainParams = T
         checkpoint=checkpoint,
         tensorboard=checkpoint.parent / "board" if params.tensorboard else None,
         seed=3,
+        checkpoint_seconds=checkpoint_seconds,
     )
 
 
@@ -160,6 +166,46 @@ def test_a_training_killed_in_its_second_network_ends_with_the_same_weights(
     pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
     for left, right in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def test_between_the_first_and_the_last_epoch_checkpoints_wait_for_their_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour = 3600.0
+    whole = run(tmp_path / "whole.npz", checkpoint_seconds=hour)
+    with monkeypatch.context() as patch:
+        patch.setattr("wbc.training._report", killed_after(3))
+        with pytest.raises(KilledError):
+            run(tmp_path / "killed.npz", checkpoint_seconds=hour)
+    resumed = run(tmp_path / "killed.npz", checkpoint_seconds=hour)
+    assert resumed.resumed_epochs == 1
+    pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
+    for left, right in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert run(tmp_path / "killed.npz", checkpoint_seconds=hour).resumed_epochs == 4
+
+
+def test_a_training_that_lost_its_patience_is_kept_as_it_ended(tmp_path: Path) -> None:
+    still = MODEL.model_copy(update={"learning_rate": 1e-12, "epochs": 20, "dropout": 0.0})
+    params = TRAIN.model_copy(update={"patience": 3})
+    ended = run(tmp_path / "state.npz", model=still, params=params, checkpoint_seconds=3600.0)
+    again = run(tmp_path / "state.npz", model=still, params=params, checkpoint_seconds=3600.0)
+    assert again.resumed_epochs == len(ended.history) < 20
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_a_saved_model_asks_for_nothing_of_this_project(tmp_path: Path, optimizer: str) -> None:
+    trained = run(tmp_path / "state.npz", model=MODEL.model_copy(update={"optimizer": optimizer, "epochs": 1}))
+    save_model(trained.model, tmp_path / "model.keras")
+    images = discs(2, seed=2).images
+    np.save(tmp_path / "images.npy", images)
+    code = (
+        "import keras, numpy as np; model = keras.saving.load_model('model.keras');"
+        "np.save('probabilities.npy', model.predict(np.load('images.npy'), verbose=0))"
+    )
+    subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, check=True)
+    expected = trained.model.predict(images, verbose=0)
+    np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), expected, rtol=1e-4)
 
 
 def killed_after(epochs: int, *, times: int = 1) -> Callable[..., None]:

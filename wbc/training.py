@@ -5,7 +5,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from wbc.checkpoints import Arrays, load_checkpoint, save_checkpoint
 from wbc.draws import generator
 from wbc.ensemble import average, networks_of
 from wbc.features import extract_features, split_at_features
+from wbc.fused import FusedAdam, fuse_penalties
 from wbc.models.registry import build_model
 from wbc.orientations import count_orientations, orient
 from wbc.params.models import ModelParams
@@ -30,11 +32,13 @@ HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_ra
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # one-hot labels and probabilities (batch, classes) to (batch,)
 
+CHECKPOINT_SECONDS = 30.0  # that a killed training loses at most, besides the epoch that it was in
+
 _SEEDS_APART = 1000  # the seeds of the networks of one model, so that runs of neighbouring seeds share none
 _ROBUST = 0.7  # q of the generalised cross-entropy
 _OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
+    "adam": FusedAdam,
+    "adamw": partial(FusedAdam, weight_decay=0.004),  # which is all that keras.optimizers.AdamW adds
     "nadam": keras.optimizers.Nadam,
     "rmsprop": keras.optimizers.RMSprop,
     "sgd": keras.optimizers.SGD,
@@ -122,6 +126,7 @@ def train(
     checkpoint: Path,
     tensorboard: Path | None,
     seed: int,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Trained:
     """Train ``model_name`` and return it with the weights of the epoch of the lowest validation loss.
 
@@ -130,8 +135,10 @@ def train(
     With ``networks`` as many are trained, each with draws of its own, and the model gives the mean of their
     probabilities (deep ensembles, Lakshminarayanan et al. 2017). With ``views`` so does each network over so many
     orientations of an image.
-    After each epoch everything that the next one needs is written to ``checkpoint``, in the probing phase beside it,
-    for further networks in folders below; a file found there is continued. What is shown depends on (seed, epoch) only.
+    Everything that the next epoch needs is written to ``checkpoint``, in the probing phase beside it, for further
+    networks in folders below: after the first epoch and the last of a phase and whenever ``checkpoint_seconds`` have
+    passed. A file found there is continued. What is shown depends on (seed, epoch) only, so that the moments do not
+    matter to the result.
     ``tensorboard`` is a folder for TensorBoard's logs, None for none.
     """
     if train_params.mixed_precision and tf.config.list_physical_devices("GPU"):
@@ -160,9 +167,11 @@ def train(
                 checkpoint=checkpoint.parent / f"network-{number + 1}" / checkpoint.name if number else checkpoint,
                 tensorboard=tensorboard / f"network-{number + 1}" if tensorboard and number else tensorboard,
                 seed=draws,
+                checkpoint_seconds=checkpoint_seconds,
             )
         )
     if len(trained) == train_params.views == 1:
+        _compile_to_score(trained[0].model, params=train_params)
         return trained[0]
     return _join(trained, validation, batch_size=model_params.batch_size, params=train_params)
 
@@ -170,7 +179,7 @@ def train(
 def _join(trained: Sequence[Trained], validation: Examples, *, batch_size: int, params: TrainParams) -> Trained:
     """Return the networks as one, which looks at each image in as many orientations as ``params`` say."""
     model = average([one.model for one in trained], views=params.views)
-    model.compile(loss=_LOSSES[params.loss](params.label_smoothing), metrics=["accuracy"])
+    _compile_to_score(model, params=params)
     history = pd.concat([one.history for one in trained], ignore_index=True)
     speeds = [one.images_per_second for one in trained if one.images_per_second]  # 0: resumed as a whole
     history["epoch"] = np.arange(1, len(history) + 1)
@@ -195,6 +204,7 @@ def _train_network(
     checkpoint: Path,
     tensorboard: Path | None,
     seed: int,
+    checkpoint_seconds: float,
 ) -> Trained:
     board = tf.summary.create_file_writer(str(tensorboard)) if tensorboard else tf.summary.create_noop_writer()
     progress = Progress(pd.DataFrame(columns=HISTORY, dtype=np.float64), resumed=0, seconds=0.0)
@@ -202,7 +212,13 @@ def _train_network(
         with strategy.scope():
             _compile(phase.learner, optimizer=model_params.optimizer, params=params)
         progress = _run_phase(
-            phase, progress, batch_size=model_params.batch_size, params=params, board=board, seed=seed
+            phase,
+            progress,
+            batch_size=model_params.batch_size,
+            params=params,
+            board=board,
+            seed=seed,
+            checkpoint_seconds=checkpoint_seconds,
         )
     history, resumed, seconds = progress
     seen = (len(history) - resumed) * len(training.labels)
@@ -261,6 +277,7 @@ def _run_phase(
     params: TrainParams,
     board: tf.summary.SummaryWriter,
     seed: int,
+    checkpoint_seconds: float,
 ) -> Progress:
     """Go through ``phase``, from its checkpoint if there is one, and leave its learner at the best epoch so far."""
     since = len(progress.history)
@@ -270,10 +287,10 @@ def _run_phase(
         print(f"goes on after {len(history)} of {last} epochs", file=sys.stderr)
     classes = phase.learner.output_shape[-1]
     weights = _class_weights(phase.training.labels, classes=classes) if params.class_weights else None
-    started = time.perf_counter()
-    for epoch in range(len(history), last):
-        if _is_over(history, since=since, patience=params.patience):
-            break
+    started, kept = time.perf_counter(), -math.inf
+    over = _is_over(history, since=since, last=last, patience=params.patience)
+    while not over:
+        epoch = len(history)
         rate = learning_rate(epoch - since, peak=phase.learning_rate, epochs=phase.epochs, params=params)
         phase.learner.optimizer.learning_rate = rate
         fitted = _fit_epoch(
@@ -285,14 +302,16 @@ def _run_phase(
             class_weights=weights,
             seed=seed,
         )
-        with _averaged_weights(phase.learner):
+        with _averaged_weights(phase.learner) if params.averaging else nullcontext():
             checked = _validate(phase.learner, phase.validation, batch_size=batch_size)
-            weights_seen = phase.learner.get_weights()
-        row = [epoch + 1, fitted["loss"], fitted["accuracy"], checked["loss"], checked["accuracy"], rate]
-        history = pd.concat([history, pd.DataFrame([row], columns=HISTORY)], ignore_index=True)
-        if best_epoch(history) == epoch + 1:
-            best = weights_seen
-        save_checkpoint(phase.checkpoint, _state(phase.learner, history=history, best=best))
+            row = [epoch + 1, fitted["loss"], fitted["accuracy"], checked["loss"], checked["accuracy"], rate]
+            history = pd.concat([history, pd.DataFrame([row], columns=HISTORY)], ignore_index=True)
+            if best_epoch(history) == epoch + 1:
+                best = phase.learner.get_weights()
+        over = _is_over(history, since=since, last=last, patience=params.patience)
+        if over or time.perf_counter() - kept >= checkpoint_seconds:
+            save_checkpoint(phase.checkpoint, _state(phase.learner, history=history, best=best))
+            kept = time.perf_counter()
         _report(row, epochs=last)
         with board.as_default(step=epoch + 1):
             for metric, value in zip(HISTORY[1:], row[1:], strict=True):
@@ -359,14 +378,20 @@ def _compile(model: keras.Model, *, optimizer: str, params: TrainParams) -> None
         metrics=["accuracy"],
         jit_compile=False,  # compiling takes longer than it saves on a processor
     )
+    fuse_penalties(model)
     model.optimizer.build(model.trainable_variables)
+
+
+def _compile_to_score(model: keras.Model, *, params: TrainParams) -> None:
+    """Give ``model`` its loss, and in place of its optimizer, which a file would ask this project for, Keras' own."""
+    model.compile(loss=_LOSSES[params.loss](params.label_smoothing), metrics=["accuracy"])
 
 
 @contextmanager
 def _averaged_weights(model: keras.Model) -> Iterator[None]:
-    """Lend ``model`` the running mean of its weights (Polyak & Juditsky 1992), if its optimizer keeps one."""
+    """Lend ``model`` the running mean of its weights (Polyak & Juditsky 1992), which its optimizer keeps."""
     weights = model.get_weights()
-    model.optimizer.finalize_variable_values(model.trainable_variables)  # does nothing without a mean
+    model.optimizer.finalize_variable_values(model.trainable_variables)
     yield
     model.set_weights(weights)
 
@@ -438,8 +463,10 @@ def _batches(
         yield np.asarray(examples.images[examples.positions[chosen]]), one_hot[examples.labels[chosen]]
 
 
-def _is_over(history: pd.DataFrame, *, since: int, patience: int | None) -> bool:
-    """Tell whether ``patience`` epochs have passed without a better one, of those after the first ``since``."""
+def _is_over(history: pd.DataFrame, *, since: int, last: int, patience: int | None) -> bool:
+    """Tell whether epoch ``last`` is done, or ``patience`` epochs without a better one, of those after ``since``."""
+    if len(history) >= last:
+        return True
     if patience is None or len(history) == since:
         return False
     return len(history) - max(best_epoch(history), since) >= patience
