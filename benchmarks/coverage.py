@@ -19,7 +19,7 @@ from wbc.draws import generator
 from wbc.intervals import bootstrap, mean_interval, percentile_ends
 from wbc.measures import INFLATED
 from wbc.parallel import map_parallel
-from wbc.uncertainty import Seeds, Tested, group_names, interval_ends, values, weigher
+from wbc.uncertainty import Answered, Seeds, group_names, interval_ends, values, weigher
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL"]
 SIZES = np.array([17, 7, 4, 41])  # of BCCD's test part
@@ -124,7 +124,7 @@ def _describe(tried: Sequence[pd.Series], true: float) -> list[str]:
     return [f"{1 - above - below:.3f}", f"{above:.3f}", f"{below:.3f}", f"{(high - low).mean():.3f}"]
 
 
-def draw(kind: Kind, sizes: NDArray[np.int_], *, random: np.random.Generator) -> Tested:
+def draw(kind: Kind, sizes: NDArray[np.int_], *, random: np.random.Generator) -> Answered:
     """Return what a classifier of ``kind`` makes of photographs, ``sizes`` (classes,) of each class."""
     truth = np.repeat(np.arange(len(CLASSES)), sizes)
     noise = random.standard_normal((len(truth), len(CLASSES)))
@@ -132,7 +132,7 @@ def draw(kind: Kind, sizes: NDArray[np.int_], *, random: np.random.Generator) ->
     twin = kind.twins & (number % 3 == 1) & (truth == np.roll(truth, 1))
     groups = np.where(twin, number - 1, number)
     noise[twin] = np.sqrt(ALIKE) * noise[groups[twin]] + np.sqrt(1 - ALIKE) * noise[twin]
-    return Tested(list(map(str, groups)), truth, _answer(kind, truth, noise))
+    return Answered(list(map(str, groups)), truth, _answer(kind, truth, noise))
 
 
 def draw_seeds(kind: Kind, sizes: NDArray[np.int_], *, number: int, random: np.random.Generator) -> Seeds:
@@ -144,7 +144,7 @@ def draw_seeds(kind: Kind, sizes: NDArray[np.int_], *, number: int, random: np.r
         np.sqrt(1 - FROM_SEED) * common + np.sqrt(FROM_SEED) * random.standard_normal(shape) for _ in range(number)
     ]
     names = list(map(str, range(len(truth))))
-    return [[Tested(names, truth, _answer(kind, truth, noise))] for noise in noises]
+    return [[Answered(names, truth, _answer(kind, truth, noise))] for noise in noises]
 
 
 def _answer(kind: Kind, truth: NDArray[np.int_], noise: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,28 +4,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wbc.uncertainty import Tested, interval_ends, mean_measures, values
+from wbc.uncertainty import Answered, interval_ends, mean_measures, values
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL"]
 SIZES = [17, 7, 4, 41]  # BCCD's test part
 
 
-def certain(counts: Sequence[Sequence[int]], *, copies: int = 1) -> Tested:
+def certain(counts: Sequence[Sequence[int]], *, copies: int = 1) -> Answered:
     """Return one-hot answers with the confusion ``counts`` (truth, prediction), each image a group of its copies."""
     table = np.array(counts)
     truth, prediction = np.nonzero(table)
     repeats = table[truth, prediction]
     names = [str(number) for number in range(repeats.sum()) for _ in range(copies)]
-    return Tested(
+    return Answered(
         names, np.repeat(truth, copies * repeats), np.eye(len(table))[np.repeat(prediction, copies * repeats)]
     )
 
 
-def drawn(random: np.random.Generator, *, sizes: Sequence[int], strength: float) -> Tested:
+def drawn(random: np.random.Generator, *, sizes: Sequence[int], strength: float) -> Answered:
     """Return answers whose logits are ``strength`` for the true class plus noise of a standard deviation of 1."""
     truth = np.repeat(np.arange(len(sizes)), sizes)
     raised = np.exp(strength * np.eye(len(sizes))[truth] + random.standard_normal((len(truth), len(sizes))))
-    return Tested(list(map(str, range(len(truth)))), truth, raised / raised.sum(axis=1, keepdims=True))
+    return Answered(list(map(str, range(len(truth)))), truth, raised / raised.sum(axis=1, keepdims=True))
 
 
 def test_intervals_hold_the_truth_and_do_not_flatter_where_classes_are_small() -> None:
@@ -81,22 +81,22 @@ def test_what_is_not_defined_has_no_interval() -> None:
 def test_ranks_are_of_one_model_each_and_the_rest_of_all_images_together() -> None:
     # Each model gives its only EOSINOPHIL the higher probability, the second one lower ones throughout.
     folds = [
-        Tested(["a", "b"], np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]])),
-        Tested(["c", "d", "e"], np.array([0, 1, 1]), np.array([[0.5, 0.5], [0.2, 0.8], [0.1, 0.9]])),
+        Answered(["a", "b"], np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]])),
+        Answered(["c", "d", "e"], np.array([0, 1, 1]), np.array([[0.5, 0.5], [0.2, 0.8], [0.1, 0.9]])),
     ]
     value = values([folds], classes=CLASSES[:2])
     assert (value["auroc"], value["average_precision"]) == (1.0, 1.0)
     assert value["accuracy"] == pytest.approx(4 / 5)  # means over the folds would be 3 / 4
-    pooled = Tested(
-        [*"abcde"], *(np.concatenate([getattr(fold, name) for fold in folds]) for name in Tested._fields[1:])
+    pooled = Answered(
+        [*"abcde"], *(np.concatenate([getattr(fold, name) for fold in folds]) for name in Answered._fields[1:])
     )
     assert values([[pooled]], classes=CLASSES[:2])["auroc"] == pytest.approx(5 / 6)
 
 
 def test_a_fold_without_a_class_does_not_count_for_its_ranks() -> None:
     folds = [
-        Tested(["a", "b"], np.array([0, 1]), np.array([[0.4, 0.6], [0.6, 0.4]])),
-        Tested(["c", "d"], np.array([1, 1]), np.array([[0.5, 0.5], [0.2, 0.8]])),
+        Answered(["a", "b"], np.array([0, 1]), np.array([[0.4, 0.6], [0.6, 0.4]])),
+        Answered(["c", "d"], np.array([1, 1]), np.array([[0.5, 0.5], [0.2, 0.8]])),
     ]
     assert values([folds], classes=CLASSES[:2])["auroc"] == 0.0
     assert np.isfinite(interval_ends([folds], classes=CLASSES[:2])["auroc"]).all()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from wbc.intervals import bootstrap, percentile_ends
-from wbc.uncertainty import Seeds, Tested, group_names, weigher
+from wbc.uncertainty import Answered, Seeds, group_names, weigher
 
 PREFIX = "probability_"
 
@@ -56,7 +56,7 @@ def paired_differences(
     As `seed_differences` of one model each. Raises ValueError unless both are of the same images, groups and classes.
     """
     check_same_images(first, second)
-    one, other = ([[tested(model)]] for model in (first, second))
+    one, other = ([[answered(model)]] for model in (first, second))
     return seed_differences(one, other, classes=first.classes, metrics=metrics, seed=seed)
 
 
@@ -86,9 +86,9 @@ def seed_differences(
     }
 
 
-def tested(predictions: Predictions) -> Tested:
+def answered(predictions: Predictions) -> Answered:
     """Return ``predictions`` as wbc.uncertainty takes them."""
-    return Tested(predictions.groups, predictions.truth, predictions.probabilities)
+    return Answered(predictions.groups, predictions.truth, predictions.probabilities)
 
 
 def check_same_images(first: Predictions, second: Predictions) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from wbc.comparison import Difference, Predictions, seed_differences, tested
+from wbc.comparison import Difference, Predictions, answered, seed_differences
 from wbc.intervals import Interval
 from wbc.markdown import render_table
 from wbc.ranking import estimate, spread
@@ -61,7 +61,7 @@ def tabulate_leakage(runs: pd.DataFrame, *, model: str, read: Callable[[str], Pr
 
 def _points(first: list[list[Predictions]], second: list[list[Predictions]]) -> str:
     """Return by how many points the accuracy of ``second`` is above that of ``first``, with its interval."""
-    one, two = ([list(map(tested, folds)) for folds in seeds] for seeds in (first, second))
+    one, two = ([list(map(answered, folds)) for folds in seeds] for seeds in (first, second))
     difference = seed_differences(one, two, classes=first[0][0].classes, metrics=["accuracy"])["accuracy"]
     return _describe(difference._replace(**{end: 100 * getattr(difference, end) for end in _ENDS}), form="{:+.1f}")
 

@@ -8,7 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from wbc.comparable import UNKNOWN, configuration_columns, describe_parts
-from wbc.comparison import Difference, Predictions, check_same_images, mcnemar, seed_differences, tested
+from wbc.comparison import Difference, Predictions, answered, check_same_images, mcnemar, seed_differences
 from wbc.intervals import Interval
 from wbc.uncertainty import CALIBRATION, interval_ends, values
 
@@ -95,7 +95,7 @@ def estimate(seeds: Sequence[Sequence[Predictions]], *, metric: str) -> Interval
     the seeds would shrink with their number, though they share their photographs (benchmarks/coverage.py).
     Raises ValueError for an unknown metric.
     """
-    models = [[tested(fold) for fold in folds] for folds in seeds]
+    models = [[answered(fold) for fold in folds] for folds in seeds]
     classes = seeds[0][0].classes
     mean = _known(values(models, classes=classes), metric)
     ends = interval_ends(models, classes=classes, metrics=[metric])[metric]
@@ -104,7 +104,7 @@ def estimate(seeds: Sequence[Sequence[Predictions]], *, metric: str) -> Interval
 
 def spread(seeds: Sequence[Sequence[Predictions]], *, metric: str) -> float:
     """Return the standard deviation of ``metric`` over ``seeds``, nan for one: what folds and draws change."""
-    each = [_known(values([list(map(tested, folds))], classes=folds[0].classes), metric) for folds in seeds]
+    each = [_known(values([list(map(answered, folds))], classes=folds[0].classes), metric) for folds in seeds]
     return float(np.std(each, ddof=1)) if len(each) > 1 else float("nan")
 
 
@@ -118,7 +118,7 @@ def differ(
     for folds, others in zip(first.values(), second.values(), strict=True):
         for fold, other in zip(folds, others, strict=True):
             check_same_images(fold, other)
-    one, two = ([[tested(fold) for fold in folds] for folds in pools.values()] for pools in (first, second))
+    one, two = ([[answered(fold) for fold in folds] for folds in pools.values()] for pools in (first, second))
     classes = next(iter(first.values()))[0].classes
     return seed_differences(one, two, classes=classes, metrics=[metric])[metric]
 

@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix
 
 from wbc.intervals import Interval, effective_size, wilson_interval
 from wbc.measures import OVERALL, PER_CLASS, measure
-from wbc.uncertainty import Tested, interval_ends
+from wbc.uncertainty import Answered, interval_ends
 
 
 class Predicted(NamedTuple):
@@ -86,7 +86,7 @@ def evaluate_with_intervals(
     """
     numbers = probabilities.astype(np.float64)
     scores: dict[str, Any] = {"groups": len(set(groups)), **evaluate(truth, probabilities, classes=classes)}
-    ends = interval_ends([[Tested(groups, truth, numbers)]], classes=classes)
+    ends = interval_ends([[Answered(groups, truth, numbers)]], classes=classes)
     counts = confusion_matrix(truth, probabilities.argmax(axis=1), labels=range(len(classes)))
     per_class = {
         name: _with_ends(scores["per_class"][name], ends, prefix=f"per_class.{name}.")

@@ -26,7 +26,7 @@ RANGES = {"mcc": (-1.0, 1.0), "kappa": (-1.0, 1.0), "brier_score": (0.0, 2.0), "
 Floats = NDArray[np.float64]
 
 
-class Tested(NamedTuple):
+class Answered(NamedTuple):
     """What one trained model made of some images."""
 
     groups: Sequence[str]  # (images,)
@@ -34,7 +34,7 @@ class Tested(NamedTuple):
     probabilities: Floats  # (images, classes)
 
 
-Seeds = Sequence[Sequence[Tested]]  # for each seed the models of its folds
+Seeds = Sequence[Sequence[Answered]]  # for each seed the models of its folds
 
 
 def mean_measures(seeds: Seeds, *, classes: Sequence[str], weights: Sequence[Sequence[Floats]]) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def mean_measures(seeds: Seeds, *, classes: Sequence[str], weights: Sequence[Seq
     return sum(tables[1:], start=tables[0]) / len(tables)
 
 
-def _measure_seed(folds: Sequence[Tested], *, classes: Sequence[str], weights: Sequence[Floats]) -> pd.DataFrame:
+def _measure_seed(folds: Sequence[Answered], *, classes: Sequence[str], weights: Sequence[Floats]) -> pd.DataFrame:
     truth = np.concatenate([model.truth for model in folds])
     probabilities = np.concatenate([model.probabilities for model in folds])
     table = measure(truth, probabilities, classes=classes, weights=np.hstack(weights))
@@ -157,18 +157,18 @@ def _draw_with_imaginary(seeds: Seeds, *, classes: Sequence[str], resamples: int
     return bayesian_bootstrap(statistic, groups=len(names), prior=prior, resamples=resamples)
 
 
-def _share_of(model: Tested, folds: Sequence[Tested], *, count: int) -> Floats:
+def _share_of(model: Answered, folds: Sequence[Answered], *, count: int) -> Floats:
     """Return by how much the imaginary images of each class (classes,) weigh in one of the ``folds`` of a seed."""
     members = np.bincount(np.concatenate([one.truth for one in folds]), minlength=count)
     return _mean_group_sizes(folds, count=count) * np.bincount(model.truth, minlength=count) / np.maximum(members, 1)
 
 
-def _extend(model: Tested) -> Tested:
+def _extend(model: Answered) -> Answered:
     """Return ``model`` with an imaginary image of each class that it was tested on, for each class called for sure."""
     count = model.probabilities.shape[1]
     known = np.unique(model.truth)
     sure = np.tile(np.eye(count), (len(known), 1))
-    return Tested(
+    return Answered(
         model.groups,
         np.concatenate([model.truth, np.repeat(known, count)]),
         np.concatenate([model.probabilities, sure]),
@@ -181,7 +181,7 @@ def _weigh(images: Floats, imaginary: Floats, *, share: Floats) -> Floats:
     return np.hstack([images, drawn.reshape(len(images), -1)])
 
 
-def _mean_group_sizes(folds: Sequence[Tested], *, count: int) -> Floats:
+def _mean_group_sizes(folds: Sequence[Answered], *, count: int) -> Floats:
     """Return how many images of each class (classes,) count as one independent image; 1 for none."""
     truth = np.concatenate([model.truth for model in folds])
     groups = np.concatenate([np.asarray(model.groups, dtype=str) for model in folds])
@@ -208,7 +208,7 @@ def _share_ends(seeds: Seeds, metric: str, *, value: float, classes: Sequence[st
     return [interval.low, interval.high]
 
 
-def _trials(model: Tested, metric: str, *, classes: Sequence[str]) -> NDArray[np.bool_]:
+def _trials(model: Answered, metric: str, *, classes: Sequence[str]) -> NDArray[np.bool_]:
     """Return which images (images,) are trials of one of PROPORTIONS."""
     if metric == "accuracy":
         return np.ones(len(model.truth), dtype=bool)
