@@ -23,7 +23,7 @@ from wbc.arrays import image_writer, iterate_images, read_images
 from wbc.augmentation import augment, choose_images
 from wbc.checkpoints import remove_checkpoint
 from wbc.cleaning import clean
-from wbc.comparison import Predictions, paired_differences, read_predictions
+from wbc.comparison import Predictions, read_predictions
 from wbc.determinism import make_deterministic
 from wbc.ensemble import average
 from wbc.files import write_csv
@@ -37,7 +37,7 @@ from wbc.params.clean import CleanParams
 from wbc.params.models import BackboneParams
 from wbc.params.split import SplitParams
 from wbc.params.train import TrainParams
-from wbc.ranking import estimate, join_seeds, pool_seeds
+from wbc.ranking import differ, estimate, pool_seeds, spread
 from wbc.records import read_records
 from wbc.splits import split
 from wbc.training import Examples, train
@@ -297,18 +297,19 @@ def score(name: str, *, plans: dict[str, list[Training]], work: Path) -> dict[st
         "test": result.value,
         "test_low": result.low,
         "test_high": result.high,
+        "test_spread": spread(list(test.values()), metric=METRIC),
         "accuracy": estimate(list(test.values()), metric="accuracy").value,
         "macro_f1": estimate(list(test.values()), metric="macro_f1").value,
     }
     if lever.baseline is None:
         return row
     other = pool_folds(LEVERS[lever.baseline], plans[lever.baseline], work=work, part="test")
-    difference = paired_differences(join_seeds(other), join_seeds(test), metrics=[METRIC])[METRIC]
+    difference = differ(other, test, metric=METRIC)
     return row | {f"difference_{field}": value for field, value in difference._asdict().items()}
 
 
-def pool_folds(lever: Lever, trainings: list[Training], *, work: Path, part: str) -> dict[str, Predictions]:
-    """Return what ``lever`` predicts of the images of ``part`` in all folds, for each seed."""
+def pool_folds(lever: Lever, trainings: list[Training], *, work: Path, part: str) -> dict[str, list[Predictions]]:
+    """Return what ``lever`` predicts of the images of ``part`` in each fold, by seed."""
     splits = pd.DataFrame([(str(one.seed), str(one.fold)) for one in trainings], columns=["seed", "fold"])
     splits = splits.drop_duplicates().assign(run_id=lambda table: table["seed"] + "/" + table["fold"])
 
@@ -346,6 +347,7 @@ def tabulate_levers(scores: pd.DataFrame) -> str:
         "validation: balanced accuracy",
         "validation: log loss",
         "test: balanced accuracy",
+        "SD over seeds",
         "above its baseline",
         "test: accuracy",
         "test: macro F1",
@@ -361,6 +363,7 @@ def _describe(row: pd.Series) -> list[str]:
         str(row["seeds"]),
         *(f"{row[name]:.3f}" for name in ("validation", "validation_log_loss")),
         f"{row['test']:.3f} ({row['test_low']:.3f} to {row['test_high']:.3f})",
+        f"{row['test_spread']:.3f}" if pd.notna(row.get("test_spread")) else "-",  # older rows have none
         f"`{row['baseline']}` {ends[0]:+.3f} ({ends[1]:+.3f} to {ends[2]:+.3f})" if compared else "-",
         *(f"{row[name]:.3f}" for name in ("accuracy", "macro_f1")),
     ]

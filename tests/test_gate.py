@@ -105,6 +105,16 @@ def test_a_value_at_its_threshold_passes_and_one_beyond_fails() -> None:
     ]
 
 
+def test_a_value_of_1_has_the_interval_that_all_pages_show() -> None:
+    older = {"sensitivity": 1.0, "sensitivity_low": 1.0, "sensitivity_high": 1.0}
+    wilson = {"sensitivity_wilson_low": 0.65, "sensitivity_wilson_high": 1.0}
+    rules = gate(per_class={"LYMPHOCYTE": {"sensitivity": 0.5}})
+
+    (check,) = check_thresholds({"per_class": {"LYMPHOCYTE": older | wilson}}, gate=rules)
+
+    assert (check.measured, check.low, check.high) == (1.0, 0.65, 1.0)
+
+
 def test_bad_calibration_fails() -> None:
     assert list(check_thresholds(EVALUATION, gate=gate(calibration={"brier_score": 0.24}))) == [
         Check("brier_score", "failed", measured=0.25, at_most=0.24)

@@ -3,7 +3,14 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from wbc.intervals import bootstrap, mean_interval, percentile_ends, wilson_interval
+from wbc.intervals import (
+    bayesian_bootstrap,
+    bootstrap,
+    effective_size,
+    mean_interval,
+    percentile_ends,
+    wilson_interval,
+)
 
 
 def test_the_t_interval_of_a_mean() -> None:
@@ -72,9 +79,32 @@ def test_resamples_where_nothing_is_defined_are_left_out() -> None:
     assert ends["sensitivity"].between(0.5, 1.0).all()
 
 
-def test_ends_of_an_inflated_measure_are_moved_back_to_its_value() -> None:
+def test_twins_count_as_one_image_and_copies_as_none_at_all() -> None:
+    assert effective_size(list("abcd")) == 4.0
+    assert effective_size(list("aabbcc")) == 3.0
+    assert effective_size(list("aabcd")) == pytest.approx(25 / 7)  # a pair among four: between 3 and 4
+    assert effective_size([]) == 0.0
+
+
+def test_the_bayesian_bootstrap_spreads_as_a_beta_distribution_and_leaves_nothing_out() -> None:
+    # 3 of 10 groups and imaginary images of 0.5 right and 0.5 wrong: Beta(3.5, 7.5) (Jeffreys).
+    hits = np.arange(10) < 3
+
+    def share(groups: NDArray[np.float64], imaginary: NDArray[np.float64]) -> pd.DataFrame:
+        assert groups.min() > 0
+        right = groups @ hits + imaginary[:, 0]
+        return pd.DataFrame({"share": right / (groups.sum(axis=1) + imaginary.sum(axis=1))})
+
+    drawn = bayesian_bootstrap(share, groups=10, prior=np.array([0.5, 0.5]))["share"]
+    assert len(drawn) == 2000
+    assert drawn.mean() == pytest.approx(3.5 / 11, abs=0.01)
+    assert drawn.quantile([0.025, 0.975]).tolist() == pytest.approx([0.0927, 0.6058], abs=0.03)
+    again = bayesian_bootstrap(share, groups=10, prior=np.array([0.5, 0.5]))["share"]
+    assert drawn.tolist() == again.tolist()
+
+
+def test_ends_of_a_measure_that_resampling_moves_are_moved_back() -> None:
     resampled = pd.DataFrame({"error": np.linspace(0.1, 0.3, 201), "other": np.linspace(0.1, 0.3, 201)})
-    ends = percentile_ends(resampled, inflated={"error": 0.15})  # the mean of the resamples is 0.2
+    ends = percentile_ends(resampled, moved={"error": 0.15})  # the mean of the resamples is 0.2
     assert ends["error"].tolist() == pytest.approx([0.055, 0.245])
     assert ends["other"].tolist() == pytest.approx([0.105, 0.295])
-    assert percentile_ends(resampled, inflated={"error": 0.05})["error"].tolist() == pytest.approx([0, 0.145])

@@ -51,8 +51,10 @@ def test_expected_calibration_error_by_hand() -> None:
     assert measured["brier_score"][0] == pytest.approx((2 * 0.08 + 2 * 1.28 + 0.32) / 5)
 
 
-def test_a_class_that_a_weighting_leaves_out_is_left_out_of_its_means() -> None:
+def test_a_mean_over_classes_is_of_all_that_have_members_or_of_none() -> None:
     truth, probabilities = np.array([0, 1, 2]), np.eye(3)
     measured = measure(truth, probabilities, classes=CLASSES, weights=np.array([[1.0, 1.0, 0.0]])).loc[0]
     assert np.isnan(measured["per_class.NEUTROPHIL.sensitivity"])
-    assert measured["balanced_accuracy"] == 1.0
+    assert np.isnan(measured[["balanced_accuracy", "macro_f1", "auroc", "average_precision"]].to_numpy(float)).all()
+    measured = measure(truth[:2], probabilities[:2], classes=CLASSES, weights=np.ones((1, 2))).loc[0]
+    assert (measured["balanced_accuracy"], measured["auroc"]) == (1.0, 1.0)  # nobody has a NEUTROPHIL

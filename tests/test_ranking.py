@@ -1,9 +1,12 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from wbc.comparison import Predictions
-from wbc.ranking import Ranking, estimate, rank
+from wbc.ranking import Ranking, estimate, pool_seeds, rank
+from wbc.ranking_report import notes_of
 
 CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]
 IMAGES = 40  # in one fold
@@ -17,7 +20,9 @@ def predictions(hits: int, *, fold: int) -> Predictions:
     return Predictions(ids, ids, truth, chances, CLASSES)
 
 
-def ranked(*runs: tuple[str, int, int, int], metric: str = "accuracy", **others: list[str]) -> Ranking:
+def ranked(
+    *runs: tuple[str, int, int, int], metric: str = "accuracy", code: Sequence[str] = (), **others: list[str]
+) -> Ranking:
     """Return the ranking of runs (model, seed, fold, right images) with further columns."""
     records = [
         {
@@ -40,24 +45,63 @@ def ranked(*runs: tuple[str, int, int, int], metric: str = "accuracy", **others:
         hits, fold = map(int, run_id.split())
         return predictions(hits, fold=fold)
 
-    return rank(pd.DataFrame(records).assign(**others), metric=metric, read=read)
+    return rank(pd.DataFrame(records).assign(**others), metric=metric, read=read, code=code)
 
 
 def test_the_interval_of_the_calibration_error_is_freed_of_what_resampling_adds() -> None:
     # Of 40 answers 36 are right, each given as 0.9 sure. The distance of a resampled share from 0.9 has a mean of 0.038
     # and a 97.5th percentile of 0.106: half a normal distribution whose standard error is 0.047.
-    error = estimate([predictions(36, fold=0)], metric="expected_calibration_error")
+    error = estimate([[predictions(36, fold=0)]], metric="expected_calibration_error")
     assert (error.value, error.low) == (pytest.approx(0, abs=1e-9), 0)
     assert error.high == pytest.approx(0.106 - 0.038, abs=0.01)
 
 
-def test_an_interval_over_seeds_ends_where_no_metric_can_lie() -> None:
-    # Of 40 answers 40, 40 and 36 are right: t(2) = 4.303, standard error 0.033.
-    seeds = [predictions(hits, fold=0) for hits in (40, 40, 36)]
-    assert estimate(seeds, metric="accuracy") == pytest.approx((0.9667, 0.8232, 1.0), abs=1e-4)
-    # Cohen's kappa of chance is 0, its least value -1: here it is -1, -1 and -0.8.
-    seeds = [predictions(hits, fold=0) for hits in (0, 0, 4)]
-    assert estimate(seeds, metric="kappa") == pytest.approx((-0.9333, -1.0, -0.6465), abs=1e-4)
+def test_more_seeds_of_the_same_photographs_make_no_interval_narrower() -> None:
+    # All seeds err on the same photographs: ten of them say no more of others than one does. 30 of 40, Wilson.
+    for seeds in (1, 3, 10):
+        interval = estimate([[predictions(30, fold=0)]] * seeds, metric="accuracy")
+        assert interval == pytest.approx((0.75, 0.5981, 0.8581), abs=1e-4)
+
+
+def test_the_mean_over_seeds_and_their_spread() -> None:
+    [row] = ranked(*(("a", seed, 0, hits) for seed, hits in enumerate((28, 30, 32)))).rows
+    assert row.result.value == pytest.approx(0.75)
+    assert row.spread == pytest.approx(0.05)
+    assert np.isnan(ranked(("a", 1, 0, 30)).rows[0].spread)
+
+
+def test_the_difference_is_that_of_the_means_beside_it() -> None:
+    # In one pool of all seeds, the confusions of a class add up before its F1 is taken, and the means do not.
+    runs = [
+        (model, seed, 0, hits)
+        for model, pair in {"a": (40, 36), "b": (6, 38)}.items()
+        for seed, hits in enumerate(pair)
+    ]
+    best, other = ranked(*runs, metric="macro_f1").rows
+    assert other.difference is not None
+    assert other.difference.value == pytest.approx(other.result.value - best.result.value, abs=1e-12)
+
+
+def test_ranks_are_averaged_over_the_models_of_the_folds() -> None:
+    def read(run_id: str) -> Predictions:
+        # Each model ranks perfectly, the second one with lower probabilities of class 0 throughout.
+        fold, chances = int(run_id), {"0": [0.9, 0.6], "1": [0.5, 0.2]}[run_id]
+        table = np.repeat([[chance, 1 - chance] for chance in chances], 5, axis=0)
+        ids = [f"{fold}{number}" for number in range(10)]
+        return Predictions(ids, ids, np.repeat([0, 1], 5), table, CLASSES)
+
+    pools = pool_seeds(pd.DataFrame({"seed": ["1", "1"], "run_id": ["0", "1"]}), read=read)
+    assert estimate(list(pools.values()), metric="auroc").value == 1.0
+    assert estimate(list(pools.values()), metric="average_precision").value == 1.0
+
+
+def test_pooled_runs_of_different_code_are_named() -> None:
+    runs = [("a", 1, 0, 36), ("a", 1, 1, 34), ("b", 1, 0, 30), ("b", 1, 1, 30)]
+    code = {"dep.wbc/training.py": ["old", "new", "new", "new"], "dep.wbc/figures.py": ["1", "2", "3", "4"]}
+    table = ranked(*runs, code=["wbc/training.py", "wbc/absent.py"], **code)
+    assert [row.code for row in table.rows] == [["wbc/training.py"], []]
+    nobody = pd.DataFrame({"reason": [], "model": []})
+    assert "The runs of `a` were trained by different code: wbc/training.py." in notes_of(table, nobody)
 
 
 def test_the_folds_of_a_seed_are_pooled_and_the_best_comes_first() -> None:
@@ -74,7 +118,7 @@ def test_the_folds_of_a_seed_are_pooled_and_the_best_comes_first() -> None:
     assert worse.difference.value == pytest.approx(-18 / 80)
     assert worse.difference.p_value < 0.001
     assert worse.mcnemar is None
-    assert (table.splits, table.images, table.interval) == (2, 80, "bootstrap of groups")
+    assert (table.splits, table.images) == (2, 80)
     assert table.parts == "toy, split grouped, seed 1, folds 0, 1"
     assert worse.train_seconds == 25.0
 
@@ -82,14 +126,6 @@ def test_the_folds_of_a_seed_are_pooled_and_the_best_comes_first() -> None:
 def test_one_split_has_mcnemars_test() -> None:
     table = ranked(("worse", 1, 0, 30), ("better", 1, 0, 36))
     assert table.rows[1].mcnemar == pytest.approx(2 / 2**6)  # six images differ, all one way
-
-
-def test_three_seeds_have_an_interval_over_seeds() -> None:
-    table = ranked(*(("a", seed, 0, hits) for seed, hits in enumerate((28, 30, 32))))
-    [row] = table.rows
-    assert table.interval == "t over 3 seeds"
-    # Of 0.70, 0.75 and 0.80: t(2) = 4.303, standard error 0.05 / sqrt(3).
-    assert row.result == pytest.approx((0.75, 0.6258, 0.8742), abs=1e-4)
 
 
 def test_two_seeds_of_the_same_photographs_are_one_sample() -> None:

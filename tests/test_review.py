@@ -64,11 +64,11 @@ def test_the_threshold_is_chosen_on_validation_and_measured_on_the_test_part() -
     assert (review["reviewed"], review["coverage"], review["error"]) == (2, 0.5, 0.5)
     # Wilson's interval of 1 in 2 is 0.5 +- z / sqrt(2 + z^2) / 2, z = 1.96.
     assert (review["error_wilson_low"], review["error_wilson_high"]) == pytest.approx((0.0945, 0.9055), abs=1e-4)
-    assert (review["coverage_low"], review["coverage_high"]) == (0.0, 1.0)
+    assert (review["coverage_low"], review["coverage_high"]) == pytest.approx((0.1500, 0.8500), abs=1e-4)
     assert needs_review(test.confidence, 0.9).tolist() == [False, False, True, True]
     assert describe_review(review) == (
-        "2 predictions with a confidence below 0.900 are marked for review: coverage 0.500 (0.000 to 1.000), "
-        "error 0.500 (0.000 to 1.000) among the others"
+        "2 predictions with a confidence below 0.900 are marked for review: coverage 0.500 (0.150 to 0.850), "
+        "error 0.500 (0.095 to 0.905) among the others"
     )
 
 

@@ -21,6 +21,8 @@ from wbc.commands.quiet import be_quiet
 if TYPE_CHECKING:
     import pandas as pd
 
+    from wbc.comparison import Predictions
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -108,6 +110,7 @@ def compare(
             choice.runs,
             metric=metric,
             read=lambda run_id: read_predictions(read_file(run_id, "metrics/predictions.csv")),
+            code=tracking.list_code(),
         )
         ranking_report.write_report(ranked, choice.left_out, output=output, figure=figure)
     except (OSError, ValueError) as error:
@@ -174,9 +177,15 @@ def leakage(
 
     `make leakage` runs them all first.
     """
+    be_quiet()
+    from wbc.comparison import read_predictions
     from wbc.leakage import tabulate_leakage
+    from wbc.tracking import read_artifact
 
-    _write_table(output, files=("data/cells.npy",), tabulate=partial(tabulate_leakage, model=model))
+    def read(run_id: str) -> "Predictions":
+        return read_predictions(read_artifact(run_id, "metrics/predictions.csv"))
+
+    _write_table(output, files=("data/cells.npy",), tabulate=partial(tabulate_leakage, model=model, read=read))
 
 
 @app.command()

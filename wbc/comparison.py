@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from wbc.intervals import bootstrap, percentile_ends
-from wbc.measures import measure
+from wbc.uncertainty import Answered, Seeds, group_names, weigher
 
 PREFIX = "probability_"
 
@@ -53,21 +53,30 @@ def paired_differences(
 ) -> dict[str, Difference]:
     """Return for each of ``metrics`` (columns of wbc.measures.measure) how far ``second`` is above ``first``.
 
-    Both are measured on the same resamples of whole groups (wbc.intervals.bootstrap). The p-value is twice the share
-    of resamples on the rarer side of 0, ties counted on both (Davison & Hinkley 1997, section 4.4.1).
-    Raises ValueError unless both are of the same images, groups and classes.
+    As `seed_differences` of one model each. Raises ValueError unless both are of the same images, groups and classes.
     """
     check_same_images(first, second)
+    one, other = ([[answered(model)]] for model in (first, second))
+    return seed_differences(one, other, classes=first.classes, metrics=metrics, seed=seed)
+
+
+def seed_differences(
+    first: Seeds, second: Seeds, *, classes: Sequence[str], metrics: Sequence[str], seed: int = 0
+) -> dict[str, Difference]:
+    """Return by how much the mean over seeds of ``second`` is above that of ``first``, for each of ``metrics``.
+
+    ``metrics`` are columns of wbc.uncertainty.mean_measures. Both are measured on the same resamples of whole groups
+    (wbc.intervals.bootstrap), a group being the same in every seed. The p-value is twice the share of resamples on the
+    rarer side of 0, ties counted on both (Davison & Hinkley 1997, section 4.4.1).
+    """
+    names = group_names([*first, *second])
+    weigh, weigh_other = (weigher(seeds, classes=classes, names=names) for seeds in (first, second))
 
     def statistic(weights: NDArray[np.float64]) -> pd.DataFrame:
-        one, other = (
-            measure(model.truth, model.probabilities, classes=model.classes, weights=weights)
-            for model in (first, second)
-        )
-        return (other - one)[list(metrics)]
+        return (weigh_other(weights) - weigh(weights))[list(metrics)]
 
-    values = statistic(np.ones((1, len(first.ids)))).iloc[0]
-    resampled = bootstrap(statistic, groups=first.groups, seed=seed)
+    values = statistic(np.ones((1, len(names)))).iloc[0]
+    resampled = bootstrap(statistic, groups=names, seed=seed)
     ends = percentile_ends(resampled)
     return {
         name: Difference(
@@ -75,6 +84,11 @@ def paired_differences(
         )
         for name in metrics
     }
+
+
+def answered(predictions: Predictions) -> Answered:
+    """Return ``predictions`` as wbc.uncertainty takes them."""
+    return Answered(predictions.groups, predictions.truth, predictions.probabilities)
 
 
 def check_same_images(first: Predictions, second: Predictions) -> None:

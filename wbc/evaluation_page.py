@@ -40,9 +40,10 @@ def class_rows(per_class: Mapping[str, Mapping[str, Any]]) -> Iterator[list[str]
 def _paragraphs(scores: Mapping[str, Any]) -> Iterator[str]:
     yield f"# The test part: {scores['images']} images in {scores['groups']} groups\n"
     yield (
-        "In brackets 95 % intervals: of a bootstrap of whole groups, images that are known to show the same cell, "
-        "field or patient being one; Wilson's for a proportion that no resample changes. PPV, the share of right ones "
-        "among the cells called so, holds for the mix of cells of this test part. Not for diagnosis.\n"
+        "In brackets 95 % intervals, in which a group, images that are known to show the same cell, field or patient, "
+        "is one image: Wilson's for proportions, of resampled groups for the others, with imaginary images that "
+        "keep a class without an error from looking certain. PPV, the share of right ones among the cells called so, "
+        "holds for the mix of cells of this test part. Not for diagnosis.\n"
     )
     yield render_table(["class", "n", *PER_CLASS], class_rows(scores["per_class"]))
     yield f"Overall: {_list(scores, *_OVERALL)}.\n"

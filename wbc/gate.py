@@ -11,6 +11,7 @@ from wbc.comparison import Difference, Predictions, paired_differences, read_pre
 from wbc.fallback import fell_back
 from wbc.manifest import SPLIT, TRAIN, UNUSED, read_table
 from wbc.params.gate import AgainstParams, GateParams
+from wbc.scores import read_interval
 
 
 @dataclass(frozen=True)
@@ -193,17 +194,12 @@ def _enumerate(names: Collection[str]) -> str:
 def _check_bound(
     scores: dict[str, Any], name: str, *, rule: str, at_least: float | None = None, at_most: float | None = None
 ) -> Check:
-    measured, low, high = (_number(scores, key) for key in (name, f"{name}_low", f"{name}_high"))
+    interval = read_interval(scores, name)
+    measured, low, high = (None if end is None or math.isnan(end) else end for end in interval or [None] * 3)
     met = (
         measured is not None and (at_least is None or measured >= at_least) and (at_most is None or measured <= at_most)
     )
     return Check(rule, "passed" if met else "failed", measured, low, high, at_least, at_most)
-
-
-def _number(scores: Any, key: str) -> float | None:
-    """Return the number at ``key``; None when there is none, as for a metric that is undefined."""
-    value = scores.get(key) if isinstance(scores, dict) else None
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _read_predictions(path: Path) -> Predictions:

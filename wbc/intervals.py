@@ -10,6 +10,7 @@ from scipy import stats
 
 from wbc.draws import generator
 
+Floats = NDArray[np.float64]
 RESAMPLES = 2000
 _AT_ONCE = 250  # resamples, to bound the memory
 
@@ -37,19 +38,31 @@ def mean_interval(
     return Interval(mean, max(mean - reach, least), min(mean + reach, most))
 
 
-def wilson_interval(hits: int, trials: int, *, confidence: float = 0.95) -> Interval:
+def wilson_interval(hits: float, trials: float, *, confidence: float = 0.95) -> Interval:
     """Return the proportion ``hits`` / ``trials`` and its score interval (Wilson 1927), for independent trials.
 
-    Raises ValueError without trials.
+    Both may be fractions, as effective sizes are. Raises ValueError without trials.
     """
     if trials == 0:
         raise ValueError("a proportion needs at least one trial")
-    ends = stats.binomtest(hits, trials).proportion_ci(confidence, method="wilson")
-    return Interval(hits / trials, float(ends.low), float(ends.high))
+    share, reach = hits / trials, float(stats.norm.ppf((1 + confidence) / 2)) ** 2 / trials
+    centre, half = share + reach / 2, float(np.sqrt(reach * (share * (1 - share) + reach / 4)))
+    low, high = (centre - half) / (1 + reach), (centre + half) / (1 + reach)
+    return Interval(share, 0.0 if share == 0 else low, 1.0 if share == 1 else high)  # not a rounding error beside them
+
+
+def effective_size(groups: Sequence[str] | NDArray[np.str_]) -> float:
+    """Return as how many independent images those of ``groups`` count (Kish 1965, section 8.2); 0 for none.
+
+    It takes images of one group for copies of each other, an intraclass correlation of 1: n / deff, with a design
+    effect deff of sum(m * m) / n, where m are the sizes of the groups. Groups of one size count as one image each.
+    """
+    sizes = np.unique(np.asarray(groups, dtype=str), return_counts=True)[1]
+    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
 
 def bootstrap(
-    statistic: Callable[[NDArray[np.float64]], pd.DataFrame],
+    statistic: Callable[[Floats], pd.DataFrame],
     *,
     groups: Sequence[str],
     resamples: int = RESAMPLES,
@@ -66,7 +79,7 @@ def bootstrap(
     return pd.concat([statistic(weights) for weights in draws], ignore_index=True)
 
 
-def _draw_weights(groups: Sequence[str], *, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+def _draw_weights(groups: Sequence[str], *, resamples: int, seed: int) -> Iterator[Floats]:
     names, members = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     random = generator(seed, "bootstrap", len(names))
     for start in range(0, resamples, _AT_ONCE):
@@ -75,17 +88,41 @@ def _draw_weights(groups: Sequence[str], *, resamples: int, seed: int) -> Iterat
         yield drawn[:, members].astype(np.float64)
 
 
+def bayesian_bootstrap(
+    statistic: Callable[[Floats, Floats], pd.DataFrame],
+    *,
+    groups: int,
+    prior: Floats,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return ``statistic`` on ``resamples`` draws of weights of ``groups`` whole groups and of imaginary images.
+
+    The weight of a group is exponential, so that none is ever left out (the Bayesian bootstrap, Rubin 1981); that of an
+    imaginary image is a gamma variable of the shape that ``prior`` gives it, which stands for what the groups do not
+    show (the proper Bayesian bootstrap, Muliere & Secchi 1996). ``statistic`` gets both, (some resamples, groups) and
+    (some resamples, *prior.shape), and returns a row for each. Equal arguments give equal draws.
+    """
+    random = generator(seed, "bayesian bootstrap", groups)
+    drawn = []
+    for start in range(0, resamples, _AT_ONCE):
+        size = min(_AT_ONCE, resamples - start)
+        weights = random.standard_exponential((size, groups))
+        drawn.append(statistic(weights, random.standard_gamma(prior, size=(size, *prior.shape))))
+    return pd.concat(drawn, ignore_index=True)
+
+
 def percentile_ends(
-    resampled: pd.DataFrame, *, confidence: float = 0.95, inflated: Mapping[str, float] | None = None
+    resampled: pd.DataFrame, *, confidence: float = 0.95, moved: Mapping[str, float] | None = None
 ) -> pd.DataFrame:
     """Return the rows ``low`` and ``high``, the percentile interval (Efron 1979) of each column of a bootstrap.
 
     Resamples in which a column is nan, as a class without members makes it, are left out of that column. A column that
-    ``inflated`` names, with its value on the data themselves, is one that repeated images make larger: its ends are
-    moved back by the mean of the resamples less that value, the bootstrap's estimate of the bias (Efron & Tibshirani
-    1993, section 10.2), down to 0 at most.
+    ``moved`` names, with its value on the data themselves, is one that resampling moves to one side: its ends are moved
+    back by the mean of the resamples less that value, the bootstrap's estimate of the bias (Efron & Tibshirani 1993,
+    section 10.2).
     """
     ends = resampled.quantile([(1 - confidence) / 2, (1 + confidence) / 2]).set_axis(["low", "high"], axis="index")
-    for name, value in (inflated or {}).items():
-        ends[name] = (ends[name] - (resampled[name].mean() - value)).clip(lower=0)
+    for name, value in (moved or {}).items():
+        ends[name] -= resampled[name].mean() - value
     return ends

@@ -1,15 +1,20 @@
 """The table of docs/leakage.md: what the protocol of a split alone is worth, as MLflow recorded it."""
 
+from collections.abc import Callable
+
+import numpy as np
 import pandas as pd
 
-from wbc.intervals import mean_interval
+from wbc.comparison import Difference, Predictions, answered, seed_differences
+from wbc.intervals import Interval
 from wbc.markdown import render_table
+from wbc.ranking import estimate, spread
 
 METRICS = {
-    "accuracy": "test_accuracy",
-    "balanced accuracy": "test_balanced_accuracy",
-    "macro F1": "test_macro_f1",
-    "MONOCYTE sensitivity": "test_per_class.MONOCYTE.sensitivity",
+    "accuracy": "accuracy",
+    "balanced accuracy": "balanced_accuracy",
+    "macro F1": "macro_f1",
+    "MONOCYTE sensitivity": "per_class.MONOCYTE.sensitivity",
 }
 STRATEGIES = {
     "leaky": "views of every image drawn first, then split",
@@ -17,16 +22,18 @@ STRATEGIES = {
     "grouped": "split first, twins together",
     "blocks": "runs of file order, twins together",
 }
+_ENDS = ("value", "low", "high")
 
 
-def tabulate_leakage(runs: pd.DataFrame, *, model: str) -> str:
-    """Return a Markdown table of the mean over seeds of each METRICS, with 95 % t-intervals, a row for each STRATEGIES.
+def tabulate_leakage(runs: pd.DataFrame, *, model: str, read: Callable[[str], Predictions]) -> str:
+    """Return a Markdown table of the mean over seeds of each METRICS, with 95 % intervals, a row for each STRATEGIES.
 
-    ``runs`` has the latest first, with parameters and metrics as columns (wbc.tracking.read_runs); the latest of each
-    strategy and seed counts, of those without folds and on fold 0, which of five is the same split, that were made and
-    trained like the latest leaky one. The last columns are mean differences of the same seed: to ``grouped``, and of
-    ``leaky`` to ``random``, which is tested on the same images. Raises ValueError where a strategy has fewer than two
-    seeds, or other seeds than ``grouped``.
+    ``runs`` has the latest first, with parameters as columns (wbc.tracking.read_runs), ``read`` returns the predictions
+    of a ``run_id``. The latest of each strategy and seed counts, of those without folds and on fold 0, which of five is
+    the same split, that were made and trained like the latest leaky one. Intervals are those of wbc.ranking.estimate: a
+    group is the same one in every seed. The last columns are differences of those means: to ``grouped``, and of
+    ``leaky`` to ``random``, which is tested on the same images (wbc.comparison.seed_differences). Raises ValueError
+    where a strategy has fewer than two seeds, or other seeds than ``grouped``.
     """
     unfolded = (runs["split.folds"] == "null") | (runs["split.fold"] == "0")
     chosen = runs[(runs["model"] == model) & unfolded]
@@ -35,28 +42,33 @@ def tabulate_leakage(runs: pd.DataFrame, *, model: str) -> str:
     chosen = chosen[chosen[settings].fillna("").isin(latest.to_dict("list")).all(axis=1)]
     chosen = chosen.drop_duplicates(["split.strategy", "seed"]).set_index("seed").sort_index()
     members = {strategy: chosen[chosen["split.strategy"] == strategy] for strategy in STRATEGIES}
-    baseline = members["grouped"]["test_accuracy"]
+    for strategy, table in members.items():
+        if len(table) < 2 or not table.index.equals(members["grouped"].index):
+            seeds = ", ".join(map(str, table.index)) or "none"
+            raise ValueError(f"{model} has runs with split.strategy {strategy} of these seeds: {seeds}; `make leakage`")
+    predictions = {strategy: [[read(name)] for name in table["run_id"]] for strategy, table in members.items()}
     rows = []
     for strategy, protocol in STRATEGIES.items():
-        accuracy = members[strategy]["test_accuracy"]
-        if len(accuracy) < 2 or not accuracy.index.equals(baseline.index):
-            seeds = ", ".join(map(str, accuracy.index)) or "none"
-            raise ValueError(f"{model} has runs with split.strategy {strategy} of these seeds: {seeds}; `make leakage`")
-        means = [_describe(members[strategy][name], form="{:.3f}", least=0, most=1) for name in METRICS.values()]
+        own = predictions[strategy]
+        means = [_describe(estimate(own, metric=name), form="{:.3f}") for name in METRICS.values()]
         others = {"grouped": strategy != "grouped", "random": strategy == "leaky"}
-        points = [
-            _describe(100 * (accuracy - members[other]["test_accuracy"]), form="{:+.1f}", least=-100, most=100)
-            if compared
-            else "-"
-            for other, compared in others.items()
-        ]
-        rows.append([f"`{strategy}`: {protocol}", str(len(accuracy)), *means, *points])
-    header = ["split", "seeds", *METRICS, "points of accuracy above `grouped`", "above `random`, same test images"]
-    return render_table(header, rows)
+        points = [_points(predictions[other], own) if compared else "-" for other, compared in others.items()]
+        deviation = f"{spread(own, metric='accuracy'):.3f}"
+        rows.append([f"`{strategy}`: {protocol}", str(len(own)), *means, deviation, *points])
+    above = ["points of accuracy above `grouped`", "above `random`, same test images"]
+    return render_table(["split", "seeds", *METRICS, "SD of accuracy over seeds", *above], rows)
 
 
-def _describe(values: pd.Series, *, form: str, least: float, most: float) -> str:
-    """Return the mean of ``values``, none beyond ``least`` or ``most``, and its interval, each number in ``form``."""
-    interval = mean_interval(values.dropna().tolist(), least=least, most=most)
-    value, low, high = (form.format(number) for number in interval)
+def _points(first: list[list[Predictions]], second: list[list[Predictions]]) -> str:
+    """Return by how many points the accuracy of ``second`` is above that of ``first``, with its interval."""
+    one, two = ([list(map(answered, folds)) for folds in seeds] for seeds in (first, second))
+    difference = seed_differences(one, two, classes=first[0][0].classes, metrics=["accuracy"])["accuracy"]
+    return _describe(difference._replace(**{end: 100 * getattr(difference, end) for end in _ENDS}), form="{:+.1f}")
+
+
+def _describe(interval: Interval | Difference, *, form: str) -> str:
+    """Return the value and its interval, each number in ``form``; "-" where it is not defined."""
+    if np.isnan(interval.value):
+        return "-"
+    value, low, high = (form.format(getattr(interval, end)) for end in _ENDS)
     return f"{value} ({low} to {high})"

@@ -38,9 +38,10 @@ def measure(
       wide bins of confidence (Guo et al. 2017)
 
     What cannot be measured is nan: precision of a class that is never predicted, sensitivity, F1 and average precision
-    of a class without members, specificity without other images, AUROC without either. Means leave those classes
-    out. With members of one class only there is nothing to tell apart: mcc and kappa are nan. Where one class only is
-    predicted, mcc is 0, its limit.
+    of a class without members, specificity without other images, AUROC without either, everything without any weight.
+    Means are over the classes that have members in ``truth``, and nan where a weighting leaves one of them out, for a
+    mean over fewer is another measure. With members of one class only there is nothing to tell apart: mcc and kappa are
+    nan. Where one class only is predicted, mcc is 0, its limit.
     """
     prediction, count = probabilities.argmax(axis=1), len(classes)
     cells = np.eye(count * count)[truth * count + prediction]
@@ -49,14 +50,14 @@ def measure(
     by_class = _rates(counts)
     curves = [_areas(members[:, index], probabilities[:, index], weights=weights) for index in range(count)]
     by_class["auroc"], by_class["average_precision"] = (np.stack(areas, axis=1) for areas in zip(*curves, strict=True))
-    support = counts.sum(axis=2)
+    support, known = counts.sum(axis=2), members.any(axis=0)
     table = {
         **_agreement(counts),
-        "balanced_accuracy": _mean(by_class["sensitivity"]),
-        "macro_f1": _mean(by_class["f1"]),
-        "weighted_f1": np.nansum(by_class["f1"] * support, axis=1) / support.sum(axis=1),
-        "auroc": _mean(by_class["auroc"]),
-        "average_precision": _mean(by_class["average_precision"]),
+        "balanced_accuracy": mean_over_classes(by_class["sensitivity"], known=known),
+        "macro_f1": mean_over_classes(by_class["f1"], known=known),
+        "weighted_f1": _divide(np.nansum(by_class["f1"] * support, axis=1), support.sum(axis=1)),
+        "auroc": mean_over_classes(by_class["auroc"], known=known),
+        "average_precision": mean_over_classes(by_class["average_precision"], known=known),
         **_calibration(members, probabilities, right=prediction == truth, weights=weights),
     }
     columns = {name: table[name] for name in OVERALL}
@@ -75,9 +76,9 @@ def _divide(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan), where=whole != 0)
 
 
-def _mean(values: Floats) -> Floats:
-    """Return the mean over the last axis of the values that are defined, nan if none is."""
-    return _divide(np.nansum(values, axis=-1), np.isfinite(values).sum(axis=-1).astype(float))
+def mean_over_classes(values: Floats, *, known: NDArray[np.bool_]) -> Floats:
+    """Return the mean (weightings,) of ``values`` (weightings, classes) over the ``known`` classes (classes,)."""
+    return values[:, known].mean(axis=1)
 
 
 def _rates(counts: Floats) -> dict[str, Floats]:
@@ -102,7 +103,7 @@ def _agreement(counts: Floats) -> dict[str, Floats]:
     covariance = _divide(right * total - chance, np.sqrt(np.maximum(spread, 0)))
     several = (support > 0).sum(axis=1) > 1
     return {
-        "accuracy": right / total,
+        "accuracy": _divide(right, total),
         "mcc": np.where(several, np.nan_to_num(covariance), np.nan),
         "kappa": np.where(several, _divide(right * total - chance, total**2 - chance), np.nan),
     }
@@ -130,7 +131,7 @@ def _calibration(
     bins = np.eye(BINS)[confidence_bins(confidence)]
     gaps = np.abs(weights @ (bins * (confidence - right)[:, None])).sum(axis=1)
     return {
-        "log_loss": weights @ -np.log(np.maximum(probabilities[members], _LEAST)) / total,
-        "brier_score": weights @ ((probabilities - members) ** 2).sum(axis=1) / total,
-        "expected_calibration_error": gaps / total,
+        "log_loss": _divide(weights @ -np.log(np.maximum(probabilities[members], _LEAST)), total),
+        "brier_score": _divide(weights @ ((probabilities - members) ** 2).sum(axis=1), total),
+        "expected_calibration_error": _divide(gaps, total),
     }

@@ -5,17 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from wbc.comparable import UNKNOWN, configuration_columns, describe_parts
-from wbc.comparison import Difference, Predictions, mcnemar, paired_differences
-from wbc.intervals import Interval, bootstrap, mean_interval, percentile_ends
-from wbc.measures import INFLATED, measure
-
-LESS_IS_BETTER = ("log_loss", "brier_score", "expected_calibration_error")
-RANGES = {"mcc": (-1.0, 1.0), "kappa": (-1.0, 1.0), "brier_score": (0.0, 2.0), "log_loss": (0.0, np.inf)}
-SEEDS = 3  # from so many on, the interval is over seeds
+from wbc.comparison import Difference, Predictions, answered, check_same_images, mcnemar, seed_differences
+from wbc.intervals import Interval
+from wbc.uncertainty import CALIBRATION, interval_ends, values
 
 
 class Row(NamedTuple):
@@ -24,116 +19,120 @@ class Row(NamedTuple):
     run: dict[str, Any]  # parameters, metrics and tags of its latest
     settings: dict[str, str]  # those of its parameters that tell it from the others
     result: Interval
+    spread: float  # standard deviation over the seeds, nan for one
     difference: Difference | None  # to the best; None for the best itself
     mcnemar: float | None  # p-value against the best, where there is one split only
     train_seconds: float  # mean over the runs
     images_per_second: float  # mean over the runs
+    code: list[str]  # files of the train stage that differ between its runs
 
 
 class Ranking(NamedTuple):
     """Configurations that were tested on the same images, the best first."""
 
     metric: str
-    interval: str  # how the intervals were made
     parts: str  # which test parts
     splits: int  # how many
     images: int  # of one seed
     rows: list[Row]
 
 
-def rank(runs: pd.DataFrame, *, metric: str, read: Callable[[str], Predictions]) -> Ranking:
+def rank(runs: pd.DataFrame, *, metric: str, read: Callable[[str], Predictions], code: Sequence[str] = ()) -> Ranking:
     """Return the configurations of ``runs`` (Choice.runs), the best ``metric`` of wbc.measures.measure first.
 
-    ``read`` returns the predictions of a ``run_id``. The predictions of one seed are pooled over its folds, so that
-    each image counts once, and the metric is the mean over seeds. Its 95 % interval is the t-interval over the seeds
-    from three seeds on, else that of a bootstrap of whole groups. The difference to the best is paired: the same
-    resamples of groups for both; with several seeds it is that of their predictions in one pool.
-    Raises ValueError for an unknown metric.
+    ``read`` returns the predictions of a ``run_id``. The metric is the mean over seeds of that of a seed's folds
+    together (wbc.uncertainty.mean_measures), with the 95 % interval of `estimate`. The difference to the best is that
+    of the two means, paired: on the same resamples of groups for both. ``code`` are the files of the train stage; which
+    of them differ between the runs of a row, by the columns ``dep.<file>``, is in the row.
+    Raises ValueError for an unknown metric, and for runs of one place that were not tested on the same images.
     """
     pools = {name: pool_seeds(members, read=read) for name, members in runs.groupby("configuration", sort=False)}
     settings = _differing(runs)
     results = {name: estimate(list(pool.values()), metric=metric) for name, pool in pools.items()}
-    values = pd.Series({name: result.value for name, result in results.items()})
-    order = values.sort_values(ascending=metric in LESS_IS_BETTER, kind="stable").index.tolist()  # nan comes last
+    means = pd.Series({name: result.value for name, result in results.items()})
+    order = means.sort_values(ascending=metric in CALIBRATION, kind="stable").index.tolist()  # nan comes last
+    first = pools[order[0]]
     rows = []
     for name in tqdm(order, desc="compare", leave=False):
         members = runs[runs["configuration"] == name]
-        best, this = (join_seeds(pools[key]) for key in (order[0], name))
         rows.append(
             Row(
                 run={str(key): value for key, value in members.iloc[0].items()},
                 settings=settings[name],
                 result=results[name],
-                difference=None if name == order[0] else paired_differences(best, this, metrics=[metric])[metric],
-                mcnemar=None if name == order[0] or len(members) > 1 else mcnemar(best, this),
+                spread=spread(list(pools[name].values()), metric=metric),
+                difference=None if name == order[0] else differ(first, pools[name], metric=metric),
+                mcnemar=None if name == order[0] or len(members) > 1 else _mcnemar(first, pools[name]),
                 train_seconds=_mean(members, "train_seconds"),
                 images_per_second=_mean(members, "evaluate_images_per_second"),
+                code=[path for path in code if f"dep.{path}" in members and members[f"dep.{path}"].nunique() > 1],
             )
         )
-    first = pools[order[0]]
     return Ranking(
         metric=metric,
-        interval=f"t over {len(first)} seeds" if len(first) >= SEEDS else "bootstrap of groups",
         parts=describe_parts(runs[runs["configuration"] == order[0]]),
         splits=runs["part"].nunique(),
-        images=len(next(iter(first.values())).ids),
+        images=sum(len(fold.ids) for fold in next(iter(first.values()))),
         rows=rows,
     )
 
 
-def pool_seeds(runs: pd.DataFrame, *, read: Callable[[str], Predictions]) -> dict[str, Predictions]:
-    """Return the predictions of each seed, those of its folds together, by seed and id."""
-    return {
-        seed: _concatenate([read(run_id) for run_id in runs.loc[runs["seed"] == seed, "run_id"]])
+def pool_seeds(runs: pd.DataFrame, *, read: Callable[[str], Predictions]) -> dict[str, list[Predictions]]:
+    """Return the predictions of each fold by seed, in the order of their ids. Raises ValueError for other classes."""
+    pools = {
+        seed: sorted((read(run_id) for run_id in runs.loc[runs["seed"] == seed, "run_id"]), key=lambda fold: fold.ids)
         for seed in sorted(set(runs["seed"]), key=int)
     }
-
-
-def join_seeds(pools: Mapping[str, Predictions]) -> Predictions:
-    """Return the predictions of all seeds; a group is the same group in each of them."""
-    return _concatenate([pool._replace(ids=[f"{seed}/{name}" for name in pool.ids]) for seed, pool in pools.items()])
-
-
-def _concatenate(pieces: Sequence[Predictions]) -> Predictions:
-    """Return the predictions of all ``pieces`` in the order of their ids. Raises ValueError for other classes."""
-    if len({tuple(piece.classes) for piece in pieces}) > 1:
+    if len({tuple(fold.classes) for folds in pools.values() for fold in folds}) > 1:
         raise ValueError("the runs of one configuration know other classes: name runs that belong together with --run")
-    ids = np.concatenate([piece.ids for piece in pieces])
-    order = np.argsort(ids, kind="stable")
-    groups = np.concatenate([piece.groups for piece in pieces])
-    return Predictions(
-        ids=ids[order].tolist(),
-        groups=groups[order].tolist(),
-        truth=np.concatenate([piece.truth for piece in pieces])[order],
-        probabilities=np.concatenate([piece.probabilities for piece in pieces])[order],
-        classes=pieces[0].classes,
-    )
+    return pools
 
 
-def estimate(pools: Sequence[Predictions], *, metric: str) -> Interval:
-    """Return the mean over ``pools``, one for each seed, and its interval."""
-    values = [_score(pool, metric=metric, weights=np.ones((1, len(pool.ids))))[0] for pool in pools]
-    if len(pools) >= SEEDS:
-        least, most = RANGES.get(metric, (0.0, 1.0))
-        return mean_interval(values, least=least, most=most)
-    ends = np.cumsum([len(pool.ids) for pool in pools])[:-1]
+def estimate(seeds: Sequence[Sequence[Predictions]], *, metric: str) -> Interval:
+    """Return the mean over ``seeds``, each its folds, of ``metric`` and its 95 % interval.
 
-    def statistic(weights: NDArray[np.float64]) -> pd.DataFrame:
-        shares = np.split(weights, ends, axis=1)
-        scores = [_score(pool, metric=metric, weights=share) for pool, share in zip(pools, shares, strict=True)]
-        return pd.DataFrame({metric: np.mean(scores, axis=0)})
-
-    value = float(np.mean(values))
-    resampled = bootstrap(statistic, groups=[group for pool in pools for group in pool.groups])
-    drawn = percentile_ends(resampled, inflated={metric: value} if metric in INFLATED else None)[metric]
-    return Interval(value, float(drawn["low"]), float(drawn["high"]))
+    The interval is that of wbc.uncertainty.interval_ends: what other photographs would change. One over the values of
+    the seeds would shrink with their number, though they share their photographs (benchmarks/coverage.py).
+    Raises ValueError for an unknown metric.
+    """
+    models = [[answered(fold) for fold in folds] for folds in seeds]
+    classes = seeds[0][0].classes
+    mean = _known(values(models, classes=classes), metric)
+    ends = interval_ends(models, classes=classes, metrics=[metric])[metric]
+    return Interval(mean, float(ends["low"]), float(ends["high"]))
 
 
-def _score(pool: Predictions, *, metric: str, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    table = measure(pool.truth, pool.probabilities, classes=pool.classes, weights=weights)
+def spread(seeds: Sequence[Sequence[Predictions]], *, metric: str) -> float:
+    """Return the standard deviation of ``metric`` over ``seeds``, nan for one: what folds and draws change."""
+    each = [_known(values([list(map(answered, folds))], classes=folds[0].classes), metric) for folds in seeds]
+    return float(np.std(each, ddof=1)) if len(each) > 1 else float("nan")
+
+
+def differ(
+    first: Mapping[str, Sequence[Predictions]], second: Mapping[str, Sequence[Predictions]], *, metric: str
+) -> Difference:
+    """Return by how much the mean over seeds of ``second`` is above that of ``first``; both hold folds by seed.
+
+    Raises ValueError unless both are of the same seeds, images, groups and classes.
+    """
+    for folds, others in zip(first.values(), second.values(), strict=True):
+        for fold, other in zip(folds, others, strict=True):
+            check_same_images(fold, other)
+    one, two = ([[answered(fold) for fold in folds] for folds in pools.values()] for pools in (first, second))
+    classes = next(iter(first.values()))[0].classes
+    return seed_differences(one, two, classes=classes, metrics=[metric])[metric]
+
+
+def _mcnemar(first: Mapping[str, Sequence[Predictions]], second: Mapping[str, Sequence[Predictions]]) -> float:
+    """Return McNemar's p-value of two configurations with one run each."""
+    ([one],), ([other],) = first.values(), second.values()
+    return mcnemar(one, other)
+
+
+def _known(table: pd.Series, metric: str) -> float:
     if metric not in table:
-        raise ValueError(f"no metric {metric!r}; there are {', '.join(map(str, table.columns))}")
-    return table[metric].to_numpy()
+        raise ValueError(f"no metric {metric!r}; there are {', '.join(map(str, table.index))}")
+    return float(table[metric])
 
 
 def _differing(runs: pd.DataFrame) -> dict[str, dict[str, str]]:

@@ -26,6 +26,7 @@ def table_of(ranking: Ranking) -> tuple[list[str], list[list[str]]]:
         "weights": lambda row: name_weights(row.run),
         "other parameters": lambda row: "<br>".join(_describe(row.settings)),
         f"{metric} (95 %)": lambda row: _interval(row.result, form="{:.3f}"),
+        "SD over seeds": lambda row: f"{row.spread:.3f}" if row.spread == row.spread else "",
         "against the best (95 %)": lambda row: _interval(row.difference, form="{:+.3f}") if row.difference else "",
         "p": lambda row: _p(row.difference.p_value) if row.difference else "",
         "p, McNemar": lambda row: "" if row.mcnemar is None else _p(row.mcnemar),
@@ -43,15 +44,16 @@ def notes_of(ranking: Ranking, left_out: pd.DataFrame) -> list[str]:
     """Return what a reader of the table must know, a sentence or two each, and which runs are not in it and why."""
     parts = "test part" if ranking.splits == 1 else "test parts"
     notes = [f"{ranking.splits} {parts} ({ranking.parts}), {ranking.images} images of one seed."]
-    if ranking.interval.startswith("t "):
-        notes.append(
-            f"Intervals: {ranking.interval}. They hold what other splits and draws would change, not other photographs."
-        )
-    else:
-        notes.append(
-            "Intervals: bootstrap of groups of photographs. They hold what other photographs would change, not another "
-            "training or seed."
-        )
+    notes.append(
+        "Intervals: of the mean over seeds, groups of photographs drawn anew. They hold what other photographs would "
+        "change, not another training or seed."
+    )
+    if any(row.spread == row.spread for row in ranking.rows):
+        notes.append("SD over seeds: standard deviation of what each seed, with folds and draws of its own, gives.")
+    for row in ranking.rows:
+        if row.code:
+            name = ", ".join([f"`{row.run['model']}`", *_describe(row.settings)])
+            notes.append(f"The runs of {name} were trained by different code: {', '.join(row.code)}.")
     if len(ranking.rows) > 1:
         notes.append(
             "p: two-sided, of the paired difference to the best row on the same resamples of groups. Not corrected for "
@@ -89,7 +91,7 @@ def _draw(ranking: Ranking, *, path: Path) -> None:
         results={label: row.result for label, row in rows.items()},
         faint=random,
         title=f"{metric}, {ranking.images} images",
-        label=f"{metric} with 95 % interval ({ranking.interval})",
+        label=f"{metric} with 95 % interval",
         note=ranking.parts + (". Grey: random weights in place of ImageNet's" if random else ""),
     )
 

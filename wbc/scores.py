@@ -8,8 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from wbc.intervals import Interval, bootstrap, percentile_ends, wilson_interval
-from wbc.measures import INFLATED, OVERALL, PER_CLASS, measure
+from wbc.intervals import Interval, effective_size, wilson_interval
+from wbc.measures import OVERALL, PER_CLASS, measure
+from wbc.uncertainty import Answered, interval_ends
 
 
 class Predicted(NamedTuple):
@@ -35,7 +36,7 @@ class Predicted(NamedTuple):
 
 
 class Proportion(NamedTuple):
-    """A share of images, the ends of its bootstrapped interval and those of Wilson's; None where it has no trial."""
+    """A share of images, the ends of its interval, and of that for independent images; None where it has no trial."""
 
     value: float | None
     low: float | None
@@ -78,18 +79,14 @@ def evaluate_with_intervals(
 ) -> dict[str, Any]:
     """Return what `evaluate` does, with the ends of a 95 % interval of each measure as ``<measure>_low`` and ``_high``.
 
-    They are those of a bootstrap of whole ``groups`` (wbc.intervals.bootstrap). ``groups`` is also their number.
-    Proportions have ``<measure>_wilson_low`` and ``_wilson_high`` as well, which are of use where the bootstrap is not,
-    at 0 and at 1, but take images for independent. Where groups hold several images of a class, ``per_group`` scores
-    the mean probabilities of the images of one class in one group as one. Raises what `evaluate` does.
+    They are those of wbc.uncertainty.interval_ends, in which one of the ``groups`` is one independent unit. ``groups``
+    is also their number. Proportions have ``<measure>_wilson_low`` and ``_wilson_high`` as well, which take images for
+    independent. Where groups hold several images of a class, ``per_group`` scores the mean probabilities of the images
+    of one class in one group as one. Raises what `evaluate` does.
     """
     numbers = probabilities.astype(np.float64)
     scores: dict[str, Any] = {"groups": len(set(groups)), **evaluate(truth, probabilities, classes=classes)}
-
-    def statistic(weights: NDArray[np.float64]) -> pd.DataFrame:
-        return measure(truth, numbers, classes=classes, weights=weights)
-
-    ends = percentile_ends(bootstrap(statistic, groups=groups), inflated={name: scores[name] for name in INFLATED})
+    ends = interval_ends([[Answered(groups, truth, numbers)]], classes=classes)
     counts = confusion_matrix(truth, probabilities.argmax(axis=1), labels=range(len(classes)))
     per_class = {
         name: _with_ends(scores["per_class"][name], ends, prefix=f"per_class.{name}.")
@@ -143,27 +140,23 @@ def score_proportions(
 ) -> dict[str, Proportion]:
     """Return for each name of ``proportions`` {name: (hits, trials)} the share of its trials that are hits.
 
-    Hits and trials say which images (images,) are such; a hit that is no trial does not count. The interval is that of
-    a bootstrap of whole ``groups`` (images,), beside Wilson's.
+    Hits and trials say which images (images,) are such; a hit that is no trial does not count. The interval is Wilson's
+    on the effective number of images (wbc.intervals.effective_size), beside the one that takes them for independent.
     """
-    trials = np.array([chosen for _, chosen in proportions.values()], dtype=np.float64)
-    hits = np.array([hit & chosen for hit, chosen in proportions.values()], dtype=np.float64)
-
-    def statistic(weights: NDArray[np.float64]) -> pd.DataFrame:
-        drawn, whole = weights @ hits.T, weights @ trials.T
-        shares = np.divide(drawn, whole, out=np.full_like(drawn, np.nan), where=whole > 0)
-        return pd.DataFrame(shares, columns=list(proportions))
-
-    ends = percentile_ends(bootstrap(statistic, groups=groups))
-    counts = zip(proportions, hits.sum(axis=1), trials.sum(axis=1), strict=True)
-    return {name: _proportion(int(hit), int(whole), ends=ends[name]) for name, hit, whole in counts}
+    names = np.asarray(groups, dtype=str)
+    return {
+        name: _proportion(int((hit & chosen).sum()), groups=names[chosen])
+        for name, (hit, chosen) in proportions.items()
+    }
 
 
-def _proportion(hits: int, trials: int, *, ends: pd.Series) -> Proportion:
+def _proportion(hits: int, *, groups: NDArray[np.str_]) -> Proportion:
+    trials = len(groups)
     if trials == 0:
         return Proportion(None, None, None, None, None)
-    wilson = wilson_interval(hits, trials)
-    return Proportion(wilson.value, float(ends["low"]), float(ends["high"]), wilson.low, wilson.high)
+    size = effective_size(groups)
+    wilson, grouped = wilson_interval(hits, trials), wilson_interval(hits / trials * size, size)
+    return Proportion(wilson.value, grouped.low, grouped.high, wilson.low, wilson.high)
 
 
 def score_by_flag(predicted: Predicted, *, flags: Sequence[str], groups: Sequence[str]) -> dict[str, Any]:
@@ -195,8 +188,8 @@ def flag_members(flags: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
 def read_interval(scores: Mapping[str, Any], metric: str) -> Interval | None:
     """Return one measure of `evaluate_with_intervals` with the interval to show, None where it is not defined.
 
-    That is the bootstrap's; where all resamples are alike, as at a value of 1, it is Wilson's if there is one. Else the
-    ends are nan, as in files that are older than the intervals.
+    Files of before the present intervals have some of no width, at a value of 1: then it is Wilson's if there is one.
+    Else the ends are nan, as in files that are older than the intervals.
     """
     value = scores.get(metric)
     if value is None:

@@ -145,10 +145,20 @@ def read_values(run_id: str, metric: str) -> list[float]:
 
 def read_locked(files: Sequence[str]) -> dict[str, str]:
     """Return the MD5 that dvc.lock has for each of ``files``, which are dependencies of ``train``."""
+    locked = _read_dependencies()
+    return {path: locked[path] for path in files}
+
+
+def list_code() -> list[str]:
+    """Return the Python files that are dependencies of ``train``."""
+    return [path for path in _read_dependencies() if path.endswith(".py")]
+
+
+def _read_dependencies() -> dict[str, str]:
+    """Return the MD5 in dvc.lock of each dependency of ``train``."""
     with Repo() as repo:
         [train] = (stage for stage in repo.index.stages if stage.addressing == "train")
-        locked = {item.def_path: item.hash_info.value for item in train.deps}
-    return {path: locked[path] for path in files}
+        return {item.def_path: item.hash_info.value for item in train.deps}
 
 
 def name_params(record: Record) -> dict[str, str]:

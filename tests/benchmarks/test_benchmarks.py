@@ -97,6 +97,25 @@ def test_few_and_more_smears_are_compared() -> None:
 
 
 @pytest.mark.slow
+def test_the_coverage_of_intervals_is_counted() -> None:
+    options = (
+        "--kind",
+        "constant",
+        "--metric",
+        "balanced_accuracy",
+        "--trials",
+        "2",
+        "--resamples",
+        "40",
+        "--seeds",
+        "3",
+    )
+    output = run("coverage", *options)
+    assert "| constant | balanced_accuracy | 0.250 |" in output
+    assert "t over seeds" in output
+
+
+@pytest.mark.slow
 def test_the_training_loop_is_compared() -> None:
     output = run("training_loop", "--model", "compact_cnn", "--images", "32", "--epochs", "2", "--side", "40")
     assert "of the bare loop" in output

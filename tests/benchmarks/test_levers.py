@@ -77,11 +77,11 @@ def test_the_probabilities_of_several_networks_are_averaged(tmp_path: Path) -> N
     for one in trainings:
         first = 0.2 + 0.4 * one.member
         write(one, {"EOSINOPHIL": first, "MONOCYTE": 1 - first, "NEUTROPHIL": 0.0}, work=tmp_path)
-    pooled = pool_folds(lever, trainings, work=tmp_path, part="test")["1"]
-    assert pooled.ids == [f"{fold}/{fold}" for fold in range(FOLDS)]
-    np.testing.assert_allclose(pooled.probabilities, [[0.4, 0.6, 0.0]] * FOLDS)
+    folds = pool_folds(lever, trainings, work=tmp_path, part="test")["1"]
+    assert [fold.ids for fold in folds] == [[f"{fold}/{fold}"] for fold in range(FOLDS)]
+    np.testing.assert_allclose([fold.probabilities[0] for fold in folds], [[0.4, 0.6, 0.0]] * FOLDS)
     turned = pool_folds(lever._replace(changes={"train.views": 8}), trainings, work=tmp_path, part="test")["1"]
-    np.testing.assert_allclose(turned.probabilities[:, :2], [[0.6, 0.4]] * FOLDS)
+    np.testing.assert_allclose([fold.probabilities[0, :2] for fold in turned], [[0.6, 0.4]] * FOLDS)
 
 
 def test_a_pairwise_network_divides_what_the_first_gives_to_its_two_classes(tmp_path: Path) -> None:
@@ -90,19 +90,24 @@ def test_a_pairwise_network_divides_what_the_first_gives_to_its_two_classes(tmp_
     for one in trainings:
         whole = {"EOSINOPHIL": 0.5, "MONOCYTE": 0.2, "NEUTROPHIL": 0.3}
         write(one, {"EOSINOPHIL": 0.25, "NEUTROPHIL": 0.75} if one.classes else whole, work=tmp_path)
-    pooled = pool_folds(lever, trainings, work=tmp_path, part="validation")["1"]
-    assert pooled.classes == CLASSES
-    np.testing.assert_allclose(pooled.probabilities, [[0.2, 0.2, 0.6]] * FOLDS)
+    folds = pool_folds(lever, trainings, work=tmp_path, part="validation")["1"]
+    assert all(fold.classes == CLASSES for fold in folds)
+    np.testing.assert_allclose([fold.probabilities[0] for fold in folds], [[0.2, 0.2, 0.6]] * FOLDS)
 
 
 def test_the_table_says_what_each_lever_is_compared_with() -> None:
     row = {"seeds": 1, "validation": 0.9, "validation_log_loss": 0.4, "accuracy": 0.85, "macro_f1": 0.8}
-    row |= {"test": 0.88, "test_low": 0.8, "test_high": 0.93}
+    row |= {"test": 0.88, "test_low": 0.8, "test_high": 0.93, "test_spread": None}
     ends = {"difference_value": 0.01, "difference_low": -0.02, "difference_high": 0.04}
-    table = pd.DataFrame([{"lever": "start", "baseline": None} | row, {"lever": "x", "baseline": "start"} | row | ends])
+    table = pd.DataFrame(
+        [
+            {"lever": "start", "baseline": None} | row,
+            {"lever": "x", "baseline": "start"} | row | ends | {"test_spread": 0.02},
+        ]
+    )
     start, changed = tabulate_levers(table).splitlines()[2:]
-    assert start == "| start | 1 | 0.900 | 0.400 | 0.880 (0.800 to 0.930) | - | 0.850 | 0.800 |"
-    assert "| `start` +0.010 (-0.020 to +0.040) |" in changed
+    assert start == "| start | 1 | 0.900 | 0.400 | 0.880 (0.800 to 0.930) | - | - | 0.850 | 0.800 |"
+    assert "(0.800 to 0.930) | 0.020 | `start` +0.010 (-0.020 to +0.040) |" in changed
 
 
 def test_a_row_gives_way_to_one_of_as_many_seeds_but_not_of_fewer() -> None:
