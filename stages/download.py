@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from wbc.names import describe_near_equal
 from wbc.params.base import read_section
 from wbc.params.sources import DataParams
 from wbc.records import write_records
@@ -23,7 +24,10 @@ def main() -> None:
     aside = ASIDE / f"{name}-{hashlib.sha256(params.model_dump_json().encode()).hexdigest()[:8]}"
     aside.mkdir(parents=True, exist_ok=True)
     records = source.bring(aside, params=params)
-    write_records(aside, supply_groups(records, params=data.groups) if data.groups else records)
+    records = supply_groups(records, params=data.groups)
+    for note in describe_near_equal(records):
+        print(note)
+    write_records(aside, records)
     shutil.rmtree(RAW, ignore_errors=True)
     aside.rename(RAW)
     shutil.rmtree(ASIDE)

@@ -229,7 +229,8 @@ def test_own_images_with_classes_too_small_for_every_part(tmp_path: Path) -> Non
             cv2.imwrite(str(path), image)
     edit_params(
         project,
-        data={"source": "folders", "groups": {"pattern": "^(p[0-9]+)_"}},
+        data__source="folders",
+        data__groups__pattern="^(p[0-9]+)_",
         sources__folders__path=str(tmp_path / "own"),
         clean__window=64,
         models__compact_cnn__epochs=3,
@@ -245,6 +246,30 @@ def test_own_images_with_classes_too_small_for_every_part(tmp_path: Path) -> Non
     scores = json.loads((project / "metrics/evaluation.json").read_text())
     assert scores["per_class"]["GIANTS"]["support"] == 0
     assert scores["per_class"]["GIANTS"]["sensitivity"] is None
+
+
+def test_an_edit_of_the_groups_is_noticed_and_nothing_else_is_done(tmp_path: Path) -> None:
+    project, groups = make_project(tmp_path / "project"), tmp_path / "project" / "groups.csv"
+    for number in range(4):
+        image, _ = draw_smear(seed=0, number=number, classes=["BAND"], width=160, height=160)
+        path = tmp_path / "own" / ("bands" if number < 2 else "blasts") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), image)
+    edit_params(project, data__source="folders", sources__folders__path=str(tmp_path / "own"))
+    edit_params(project, data__groups__file="groups.csv")
+    groups.write_text("id,group\nbands/0,P1\nbands/1,P2\n")
+    assert executed(run(project, "dvc", "repro", "download")) == ["check", "download"]
+    groups.write_text("id,group\nbands/0,P1\nbands/1,P1 \nblasts/2,p1\n")
+    output = run(project, "dvc", "repro", "download")
+    assert executed(output) == ["download"]
+    assert "note: 'P1', 'p1' are 2 groups" in output
+    assert pd.read_csv(project / "data/raw/records.csv", keep_default_na=False)["group"].tolist() == [
+        "P1",
+        "P1",
+        "p1",
+        "",
+    ]
+    assert executed(run(project, "dvc", "repro", "download")) == []
 
 
 def kill_after_epoch_two(training: "subprocess.Popen[str]", project: Path) -> None:

@@ -16,6 +16,7 @@ from wbc.arrays import image_writer, iterate_images, read_images
 from wbc.cells import Examined, examine
 from wbc.draws import generator
 from wbc.manifest import MANIFEST, check_table
+from wbc.names import class_name
 from wbc.parallel import map_parallel
 from wbc.params.clean import CleanParams
 from wbc.quality import count_flags, flag
@@ -42,7 +43,7 @@ REASONS = {
 
 def parse_category(category: str) -> tuple[str, ...]:
     """Return the class names of a category as given: «Neutrophil ,eosinophil» is (NEUTROPHIL, EOSINOPHIL)."""
-    return tuple(name for part in category.split(",") if (name := " ".join(part.split()).upper()))
+    return tuple(name for part in category.split(",") if (name := class_name(part)))
 
 
 class Cleaned(NamedTuple):

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wbc.manifest import RECORDS, check_table
-from wbc.sources.class_folders import Selection, class_name, is_image, plan_records
+from wbc.names import class_name
+from wbc.sources.class_folders import Selection, is_image, plan_records
 
 
 def plan(*paths: str, **selection: object) -> list[tuple[str, str, str]]:
@@ -72,6 +73,13 @@ def test_classes_are_chosen_and_renamed_in_any_case() -> None:
 
 def test_a_comma_does_not_make_two_cells() -> None:
     assert class_name(" Ly,  atypical") == "LY ATYPICAL"
+
+
+def test_two_spellings_of_an_accent_are_one_class_and_one_id() -> None:
+    assert plan("Bla\u0308st/e\u0301.png", "Bl\u00e4st/b.png") == [
+        ("Bl\u00e4st/\u00e9", "BL\u00c4ST", ""),
+        ("Bl\u00e4st/b", "BL\u00c4ST", ""),
+    ]
 
 
 def test_ids_are_unique_and_plain() -> None:

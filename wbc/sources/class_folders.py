@@ -1,12 +1,15 @@
 """Trees of class folders, with or without train and test folders above them, and the records made from them."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import pandas as pd
+
+from wbc.names import class_name
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib")
 IMAGES = "images"  # the folder below data/raw
@@ -20,14 +23,6 @@ class Selection(NamedTuple):
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     rename: Mapping[str, str] = {}
-
-
-def class_name(folder: str) -> str:
-    """Return the name of a class as it is written everywhere: «Ly, atypical » is LY ATYPICAL.
-
-    A comma would stand between the classes of several cells.
-    """
-    return " ".join(folder.replace(",", " ").split()).upper()
 
 
 def is_image(path: str) -> bool:
@@ -119,7 +114,8 @@ def _suffix(path: str) -> str:
 
 def _make_identifiers(paths: Sequence[str]) -> list[str]:
     """Return a unique name for each path: without suffix unless others differ in it alone, odd characters as _."""
-    stems = [re.sub(r"[^\w./() +=@~-]", "_", path[: len(path) - len(_suffix(path))]) for path in paths]
+    composed = [unicodedata.normalize("NFC", path[: len(path) - len(_suffix(path))]) for path in paths]
+    stems = [re.sub(r"[^\w./() +=@~-]", "_", stem) for stem in composed]
     shared = Counter(stem.lower() for stem in stems)
     taken: set[str] = set()
     identifiers = []

@@ -8,10 +8,11 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
+from wbc.names import class_name
 from wbc.params.sources import FoldersParams
 from wbc.root import project_root
 from wbc.sources.archive import ArchiveError, read_archive, write_whole
-from wbc.sources.class_folders import Selection, class_name, describe_classes, is_image, list_images, plan_records
+from wbc.sources.class_folders import Selection, describe_classes, is_image, list_images, plan_records
 from wbc.sources.fetch import WEB, fetch, find_fault
 
 UNPACKED = "unpacked"
