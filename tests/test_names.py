@@ -11,8 +11,8 @@ def test_blanks_and_accents_are_tidied(name: str, expected: str) -> None:
 
 def test_names_that_differ_in_case_accents_and_blanks_alone() -> None:
     assert near_equal(["P 1", "p1", "P_1", "P11", "\u00c9os", "Eos", "P11"]) == [
-        ["P 1", "P_1", "p1"],
         ["Eos", "\u00c9os"],
+        ["P 1", "P_1", "p1"],
     ]
 
 
