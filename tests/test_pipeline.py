@@ -19,6 +19,7 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
+from wbc.manifest import PREDICTIONS, read_table
 from wbc.sources.smears import draw_smear
 
 ROOT = Path(__file__).parents[1]
@@ -246,6 +247,49 @@ def test_own_images_with_classes_too_small_for_every_part(tmp_path: Path) -> Non
     scores = json.loads((project / "metrics/evaluation.json").read_text())
     assert scores["per_class"]["GIANTS"]["support"] == 0
     assert scores["per_class"]["GIANTS"]["sensitivity"] is None
+
+
+def test_class_folders_of_any_name_go_through_every_stage_and_command(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    kinds = {
+        "0": "NEUTROPHIL",
+        "1": "LYMPHOCYTE",
+        "NA": "MONOCYTE",
+        "NULL": "BAND",
+        "True": "EOSINOPHIL",
+        "10": "BLAST",
+    }
+    for seed, (name, kind) in enumerate(kinds.items()):
+        for number in range(12):
+            image, _ = draw_smear(seed=seed, number=number, classes=[kind], width=160, height=160)
+            path = tmp_path / "own" / name / f"{number:03d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), image)
+    edit_params(
+        project,
+        data__source="folders",
+        sources__folders__path=str(tmp_path / "own"),
+        clean__exclude=[],
+        clean__window=64,
+        models__compact_cnn__epochs=3,
+        evaluate__external=[{"source": "smears"}],
+        gate__overall={},
+        gate__per_class={},
+        gate__calibration={},
+    )
+    assert executed(run(project, "dvc", "repro")) == STAGES
+    run(project, "git", "add", "--all")
+    run(project, "git", "commit", "--quiet", "--message=results")
+    shutil.copytree(ROOT / "docs", project / "docs", dirs_exist_ok=True)
+    for command in ("data-card", "model-card", "report", "publish", "compare"):
+        run(project, "wbc", command)
+    run(project, "wbc", "show", "HEAD")
+    run(project, "wbc", "audit", str(tmp_path / "own"))
+    run(project, "wbc", "promote")
+    truth = read_table(project / "metrics/predictions.csv", PREDICTIONS)["truth"]
+    assert set(truth) == {"0", "1", "NA", "NULL", "TRUE", "10"}
+    for card in ("docs/data-card.md", "docs/model-card.md"):
+        assert set(kinds) - {"True"} <= set(re.findall(r"\w+", (project / card).read_text()))
 
 
 def test_an_edit_of_the_groups_is_noticed_and_nothing_else_is_done(tmp_path: Path) -> None:

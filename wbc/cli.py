@@ -181,16 +181,14 @@ def data_card(
     ),
 ) -> None:
     """Write what clean, suspects and split found in the data into the data card."""
-    import pandas as pd
-
     from wbc.data_card import tabulate_data
     from wbc.gate import read_metrics
-    from wbc.manifest import SPLITS
+    from wbc.manifest import SPLITS, SUSPECTS, read_table
     from wbc.markdown import insert_table
 
     try:
         cleaned, parts = (read_metrics(Path(f"metrics/{stage}.json"), stage=stage) for stage in ("clean", "split"))
-        suspects = pd.read_csv("metrics/suspects.csv")
+        suspects = read_table(Path("metrics/suspects.csv"), SUSPECTS)
         insert_table(output, tabulate_data(cleaned, {part: parts[part] for part in SPLITS}, suspects))
     except (OSError, ValueError) as error:
         raise failure(error) from error
