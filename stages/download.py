@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from wbc.names import describe_near_equal
+from wbc.names import classes_of, describe_near_equal, require_two_classes
 from wbc.params.base import read_section
 from wbc.params.sources import DataParams
 from wbc.records import write_records
@@ -25,6 +25,7 @@ def main() -> None:
     aside.mkdir(parents=True, exist_ok=True)
     records = source.bring(aside, params=params)
     records = supply_groups(records, params=data.groups)
+    require_two_classes(classes_of(records))
     for note in describe_near_equal(records):
         print(note)
     write_records(aside, records)

@@ -1,7 +1,9 @@
+import os
+
 import pandas as pd
 import pytest
 
-from wbc.names import describe_near_equal, near_equal, tidy
+from wbc.names import class_name, describe_near_equal, near_equal, require_two_classes, tidy
 
 
 @pytest.mark.parametrize(("name", "expected"), [(" P1\u00a0 ", "P1"), ("E\u0301os \t 2", "\u00c9os 2"), ("", "")])
@@ -22,3 +24,17 @@ def test_near_equal_classes_and_groups_are_reported_in_words() -> None:
         "note: 'LY 1', 'LY1' are 2 classes: write them alike if they are one",
         "note: 'P1', 'p1' are 2 groups: write them alike if they are one",
     ]
+
+
+def test_bytes_that_are_no_utf_8_are_taken_for_latin_1() -> None:
+    assert class_name(os.fsdecode(b"\xc9osinophile")) == "\u00c9OSINOPHILE"
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(["A", "A", ""], "there is only one class, A, and"), ([""], "there is no class, and a class")],
+)
+def test_fewer_than_two_classes_are_refused(names: list[str], message: str) -> None:
+    require_two_classes(["A", "B"])
+    with pytest.raises(ValueError, match=message):
+        require_two_classes(names)
