@@ -72,6 +72,33 @@ def test_the_command_prints_the_counts_and_writes_the_figures(folder: Path, tmp_
     assert (tmp_path / "out" / "flags.png").is_file()
 
 
+def test_files_and_classes_are_those_of_the_source(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    for name in (
+        "BAND/slide1/a.png",
+        "BAND/slide2/b.png",
+        "BLAST/slide1/c.jfif.png",
+        ".checkpoints/d.png",
+        "blast/e.png",
+    ):
+        draw(own / name, sum(name.encode()))
+    draw(own / "BLAST" / "__MACOSX" / "f.png", 6)
+    draw(own / "BLAST" / "g.png", 7)
+    (own / "BLAST" / "g.png").rename(own / "BLAST" / "g.jfif")
+    for _ in range(2):
+        assert audit(own, output=own / "audit")["images"] == 5
+    images = pd.read_csv(own / "audit" / "images.csv", keep_default_na=False)
+    assert images[["id", "label"]].values.tolist() == [
+        ["BAND/slide1/a.png", "BAND"],
+        ["BAND/slide2/b.png", "BAND"],
+        ["BLAST/g.jfif", "BLAST"],
+        ["BLAST/slide1/c.jfif.png", "BLAST"],
+        ["blast/e.png", "BLAST"],
+    ]
+    with pytest.raises(ValueError, match="holds the images: name another folder"):
+        audit(own, output=own)
+
+
 def test_a_flat_folder_without_twins(tmp_path: Path) -> None:
     draw(tmp_path / "flat" / "a.png", 1)
     counts = audit(tmp_path / "flat", output=tmp_path / "out")

@@ -12,9 +12,8 @@ from wbc.decoding import read_photograph
 from wbc.files import write_csv, write_json
 from wbc.parallel import map_parallel
 from wbc.quality import Measures, count_flags, flag, measure
+from wbc.sources.class_folders import SUFFIXES, Selection, list_images, plan_records
 from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_twins
-
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"}
 
 
 class _Seen(NamedTuple):
@@ -25,23 +24,24 @@ class _Seen(NamedTuple):
 def audit(folder: Path, *, output: Path) -> dict[str, Any]:
     """Audit the images of ``folder``, however deep, and return the counts.
 
-    An image's id is its path in the folder, and the name of the sub-folder that it lies in is its class. Writes to
-    ``output``: twins.csv (the table TWINS), images.csv (id, label, group, flags, contradicts), dropped.csv (id, label
-    and reason of each file that does not decode), audit.json and the figures twins.jpg and flags.png. Raises
-    ValueError when the folder holds no image that decodes.
+    An image's id is its path in the folder; which files count and what their class is, is told as for the source
+    ``folders`` (wbc.sources.class_folders). ``output`` may lie in the folder and does not count. Writes to it
+    twins.csv (the table TWINS), images.csv (id, label, group, flags, contradicts), dropped.csv (id, label and reason of
+    each file that does not decode), audit.json and the figures twins.jpg and flags.png. Raises ValueError when the
+    folder holds no image that decodes.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: name one that holds images, flat or in class folders")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    seen = list(map_parallel(_look, found, description="images"))
-    readable = [(path, one) for path, one in zip(found, seen, strict=True) if one is not None]
+    if output.resolve() == folder.resolve():
+        raise ValueError(f"{output} holds the images: name another folder for the output")
+    classes = _list_classes(folder, leave_out=output)
+    seen = list(map_parallel(_look, [folder / name for name in classes], description="images"))
+    readable = [(name, one) for name, one in zip(classes, seen, strict=True) if one is not None]
     if not readable:
-        raise ValueError(f"{folder} holds no image that decodes: looked for {', '.join(sorted(SUFFIXES))}")
-    names = {path: path.relative_to(folder).as_posix() for path in found}
-    classes = {names[path]: path.parent.name if path.parent != folder else "" for path in found}
-    files = {names[path]: path for path, _ in readable}
+        raise ValueError(f"{folder} holds no image that decodes: looked for {', '.join(SUFFIXES)}")
+    files = {name: folder / name for name, _ in readable}
     labels = {name: classes[name] for name in files}
-    dropped = pd.DataFrame({"id": [name for name in classes if name not in files]})
+    dropped = pd.DataFrame({"id": [name for name in classes if name not in files]}, dtype=object)
     dropped = dropped.assign(label=dropped["id"].map(classes), reason="unreadable")
     pairs = find_twins(list(files), list(files.values()), nuclei=np.array([one.nucleus for _, one in readable]))
     groups = merge_groups(list(files), list(zip(pairs["id_a"], pairs["id_b"], strict=True)))
@@ -50,8 +50,8 @@ def audit(folder: Path, *, output: Path) -> dict[str, Any]:
     images = pd.DataFrame({"id": list(files), "label": list(labels.values()), "group": groups, "flags": flags})
     images["contradicts"] = images["id"].map(contradictions).fillna("")
     counts = {
-        "images": len(found),
-        "unreadable": len(found) - len(readable),
+        "images": len(classes),
+        "unreadable": len(classes) - len(readable),
         "twins": summarise_twins(pairs, groups=groups, labels=labels),
         "flags": count_flags(flags),
     }
@@ -62,6 +62,15 @@ def audit(folder: Path, *, output: Path) -> dict[str, Any]:
     draw_pairs(output / "twins.jpg", pairs, files=files, labels=labels)
     draw_flags(output / "flags.png", dict(zip(files, flags, strict=True)), files=files)
     return counts
+
+
+def _list_classes(folder: Path, *, leave_out: Path) -> dict[str, str]:
+    """Return the class, empty where unknown, of each image by its path in ``folder``."""
+    found = list_images(folder, leave_out=leave_out)
+    if not found:
+        return {}
+    records, paths = plan_records(found, selection=Selection())
+    return dict(zip(paths, records["category"], strict=True))
 
 
 def _look(path: Path) -> _Seen | None:

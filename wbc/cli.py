@@ -286,7 +286,7 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
 
 @app.command()
 def audit(
-    folder: Annotated[Path, typer.Argument(help="Images, flat or in class folders; sub-folder names are the labels.")],
+    folder: Annotated[Path, typer.Argument(help="Images, flat or in class folders, as for the source `folders`.")],
     output: Annotated[Path, typer.Option(help="Where the tables and figures go.")] = Path("audit"),
 ) -> None:
     """Find images of the same cell, cells with two labels and images of poor quality in any FOLDER.
