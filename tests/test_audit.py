@@ -52,7 +52,9 @@ def test_a_folder_of_classes(folder: Path, tmp_path: Path) -> None:
     assert images["label"].tolist() == ["BAND", "BAND", "BAND", "BLAST", "BLAST"]
     assert images["group"].tolist() == ["BAND/1.png", "BAND/2.png", "BAND/2.png", "BAND/1.png", "BLAST/4.bmp"]
     assert images["contradicts"].tolist() == ["BLAST/1.tif", "", "", "BAND/1.png", ""]
-    assert (tmp_path / "out" / "dropped.csv").read_text() == "id,label,reason\nBLAST/5.png,BLAST,unreadable\n"
+    assert (tmp_path / "out" / "dropped.csv").read_text() == (
+        'id,label,reason,detail\nBLAST/5.png,BLAST,unreadable,"it is damaged, or no image of 8 or 16 bits a channel"\n'
+    )
     twins = read_table(tmp_path / "out" / "twins.csv", TWINS)
     assert twins[["id_a", "id_b"]].values.tolist() == [["BAND/1.png", "BLAST/1.tif"], ["BAND/2.png", "BAND/3.JPG"]]
     assert json.loads((tmp_path / "out" / "audit.json").read_text()) == counts

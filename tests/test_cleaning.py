@@ -344,6 +344,20 @@ def test_nothing_usable_is_an_error_that_counts_the_reasons(tmp_path: Path) -> N
     assert not (folder / "cells.npy").exists()
 
 
+def test_one_depth_holds_for_all_files_and_faults_are_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = lay_out(tmp_path, dict.fromkeys((1, 2, 3), "NEUTROPHIL"))
+    for number, level in {1: 1000, 2: 200}.items():
+        deep = np.full((120, 160, 3), level, np.uint16)
+        photograph(folder, number).write_bytes(cv2.imencode(".png", deep)[1].tobytes())
+    photograph(folder, 3).write_bytes(cv2.imencode(".tif", np.ones((9, 9), np.float32))[1].tobytes())
+    _, dropped, _ = run(folder, crop="whole")
+    assert read_images(folder / "cells.npy")[:, 0, 0, 0].tolist() == [249, 50]  # of 1023
+    assert "2 files of 16 bits are scaled from 10 bits; their peaks are 200 to 1000" in capsys.readouterr().out
+    assert dropped["detail"].tolist() == [
+        "JPEGImages/BloodImage_00003.jpg: it has 32 bits a channel: save it with 8 or 16"
+    ]
+
+
 def lay_out_smears(folder: Path) -> Path:
     """Make raw data of three drawn fields, the first of them photographed twice and labelled twice."""
     lay_out(folder, dict.fromkeys((1, 2, 3, 4), "NEUTROPHIL") | {2: "EOSINOPHIL"})

@@ -1,5 +1,6 @@
 """Audits a folder of images: photographs of the same cell, contradictory labels and quality flags."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from wbc.audit_figures import draw_flags, draw_pairs
 from wbc.cells import find_bodies
-from wbc.decoding import read_photograph
+from wbc.decoding import describe_fault, find_depth, find_peak, read_photograph
 from wbc.files import write_csv, write_json
 from wbc.parallel import map_parallel
 from wbc.quality import Measures, count_flags, flag, measure
@@ -26,16 +27,18 @@ def audit(folder: Path, *, output: Path) -> dict[str, Any]:
 
     An image's id is its path in the folder; which files count and what their class is, is told as for the source
     ``folders`` (wbc.sources.class_folders). ``output`` may lie in the folder and does not count. Writes to it
-    twins.csv (the table TWINS), images.csv (id, label, group, flags, contradicts), dropped.csv (id, label and reason of
-    each file that does not decode), audit.json and the figures twins.jpg and flags.png. Raises ValueError when the
-    folder holds no image that decodes.
+    twins.csv (the table TWINS), images.csv (id, label, group, flags, contradicts), dropped.csv (id, label, reason and
+    detail of each file that does not decode), audit.json and the figures twins.jpg and flags.png. Raises ValueError
+    when the folder holds no image that decodes.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: name one that holds images, flat or in class folders")
     if output.resolve() == folder.resolve():
         raise ValueError(f"{output} holds the images: name another folder for the output")
     classes = _list_classes(folder, leave_out=output)
-    seen = list(map_parallel(_look, [folder / name for name in classes], description="images"))
+    paths = [folder / name for name in classes]
+    depth = find_depth(map_parallel(find_peak, paths, description="depth", unit="file"))
+    seen = list(map_parallel(partial(_look, depth=depth), paths, description="images"))
     readable = [(name, one) for name, one in zip(classes, seen, strict=True) if one is not None]
     if not readable:
         raise ValueError(f"{folder} holds no image that decodes: looked for {', '.join(SUFFIXES)}")
@@ -43,6 +46,7 @@ def audit(folder: Path, *, output: Path) -> dict[str, Any]:
     labels = {name: classes[name] for name in files}
     dropped = pd.DataFrame({"id": [name for name in classes if name not in files]}, dtype=object)
     dropped = dropped.assign(label=dropped["id"].map(classes), reason="unreadable")
+    dropped["detail"] = [describe_fault(folder / name) for name in dropped["id"]]
     pairs = find_twins(list(files), list(files.values()), nuclei=np.array([one.nucleus for _, one in readable]))
     groups = merge_groups(list(files), list(zip(pairs["id_a"], pairs["id_b"], strict=True)))
     flags = flag([one.measures for _, one in readable])
@@ -73,9 +77,9 @@ def _list_classes(folder: Path, *, leave_out: Path) -> dict[str, str]:
     return dict(zip(paths, records["category"], strict=True))
 
 
-def _look(path: Path) -> _Seen | None:
+def _look(path: Path, *, depth: int | None) -> _Seen | None:
     """Return what is measured on the image at ``path``, or None if it does not decode."""
-    photograph = read_photograph(path)
+    photograph = read_photograph(path, depth=depth)
     if photograph is None:
         return None
     bodies = find_bodies(photograph)

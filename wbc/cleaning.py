@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from wbc.arrays import image_writer, iterate_images, read_images
 from wbc.cells import Examined, examine
+from wbc.decoding import describe_fault, find_depth, find_peak
 from wbc.draws import generator
 from wbc.manifest import MANIFEST, SPLITS, check_table
 from wbc.names import class_name
@@ -70,7 +71,8 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
     rejects |= _reject_thinned(_without(records, rejects), thin=params.thin, seed=seed)
 
     candidates = _without(records, rejects)
-    look = partial(_examine, raw=raw, params=params)
+    depth = _find_depth(records, raw=raw)
+    look = partial(_examine, raw=raw, params=params, depth=depth)
     examined = map_parallel(look, candidates["file"].tolist(), description="clean", batch_size=_AT_ONCE)
     seen = array("d")  # numbers, not objects: of many photographs these take much memory
     every = cells.with_name(f".{cells.stem}.every{cells.suffix}")  # contradictions are known when all were examined
@@ -78,7 +80,7 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
         with image_writer(every, shape=(*params.size, 3)) as append:
             for (index, file), result in zip(candidates["file"].items(), examined, strict=True):
                 if result is None:
-                    rejects[index] = ("unreadable", file)
+                    rejects[index] = ("unreadable", f"{file}: {describe_fault(raw / file)}")
                     continue
                 append(result.image)
                 seen.extend(_describe(result))
@@ -113,8 +115,19 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
     return Cleaned(manifest, dropped, twins)
 
 
-def _examine(file: str, *, raw: Path, params: CleanParams) -> Examined | None:
-    return examine(raw / file, params=params)
+def _examine(file: str, *, raw: Path, params: CleanParams, depth: int | None) -> Examined | None:
+    return examine(raw / file, params=params, depth=depth)
+
+
+def _find_depth(records: pd.DataFrame, *, raw: Path) -> int | None:
+    """Return the bits from which all 16-bit files are scaled, so that a dim photograph stays dim; None without such."""
+    paths = [raw / file for file in records["file"] if file and (raw / file).exists()]
+    peaks = list(map_parallel(find_peak, paths, description="depth", unit="file"))
+    depth = find_depth(peaks)
+    if depth:
+        deep = [peak for peak in peaks if peak]
+        print(f"{len(deep)} files of 16 bits are scaled from {depth} bits; their peaks are {min(deep)} to {max(deep)}")
+    return depth
 
 
 def _describe(examined: Examined) -> tuple[float, ...]:
