@@ -13,7 +13,8 @@ import pandas as pd
 from wbc.names import readable
 from wbc.sources.layout import count_wrappers, find_places
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".gif", ".jp2")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".gif", ".jp2", ".pbm",
+            ".pgm", ".ppm", ".pnm")  # fmt: skip
 IMAGES = "images"  # the folder below data/raw
 
 
