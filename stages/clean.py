@@ -7,6 +7,7 @@ from wbc.audit_figures import draw_flags, draw_pairs
 from wbc.cleaning import clean, summarise
 from wbc.contact_sheet import contact_sheet, examples_of_each_class
 from wbc.files import write_csv, write_json
+from wbc.names import require_two_classes
 from wbc.params.base import read_section
 from wbc.params.clean import CleanParams
 from wbc.records import read_records
@@ -27,6 +28,7 @@ def main() -> None:
         params=read_section(CleanParams, "clean"),
         seed=0,  # which images `thin` takes is a property of the data set, the same for every training seed
     )
+    require_two_classes(manifest["label"])
     write_csv(Path("data/manifest.csv"), manifest)
     write_csv(Path("data/dropped.csv"), dropped)
     write_csv(Path("data/twins.csv"), twins)

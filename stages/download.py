@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from wbc.files import require_made
+from wbc.names import classes_of, describe_near_equal, require_two_classes
 from wbc.params.base import read_section
 from wbc.params.sources import DataParams
 from wbc.records import write_records
@@ -25,7 +26,11 @@ def main() -> None:
     aside = ASIDE / f"{name}-{hashlib.sha256(params.model_dump_json().encode()).hexdigest()[:8]}"
     aside.mkdir(parents=True, exist_ok=True)
     records = source.bring(aside, params=params)
-    write_records(aside, supply_groups(records, params=data.groups) if data.groups else records)
+    records = supply_groups(records, params=data.groups)
+    require_two_classes(classes_of(records))
+    for note in describe_near_equal(records):
+        print(note)
+    write_records(aside, records)
     shutil.rmtree(RAW, ignore_errors=True)
     aside.rename(RAW)
     shutil.rmtree(ASIDE)

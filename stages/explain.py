@@ -10,7 +10,7 @@ from wbc.determinism import make_deterministic
 from wbc.explain import choose_examples, explain, last_features
 from wbc.explain_figures import embedding_map, evidence_maps
 from wbc.inference import load_model, predict
-from wbc.manifest import SPLIT, read_table
+from wbc.manifest import PREDICTIONS, SPLIT, read_table
 from wbc.params.base import read_number
 from wbc.stage import run_stage
 
@@ -23,7 +23,7 @@ def main() -> None:
     split, cells = read_table(Path("data/split.csv"), SPLIT), read_images(Path("data/cells.npy"))
     classes: list[str] = json.loads(Path("metrics/train.json").read_text())["classes"]
     model = load_model(Path("models/model.keras"))
-    predictions = pd.read_csv("metrics/predictions.csv", dtype={"id": str}).set_axis(
+    predictions = read_table(Path("metrics/predictions.csv"), PREDICTIONS).set_axis(
         split.index[split["split"] == "test"], axis="index"
     )
 

@@ -9,10 +9,10 @@ from wbc.contact_sheet import contact_sheet
 from wbc.determinism import make_deterministic
 from wbc.embedding import embed
 from wbc.files import write_csv
-from wbc.manifest import MANIFEST, read_table
+from wbc.manifest import MANIFEST, SUSPECTS, read_table
 from wbc.params.base import read_number
 from wbc.stage import run_stage
-from wbc.suspects import SUSPECTS, choose_judged, out_of_fold_probabilities, rank_suspects
+from wbc.suspects import choose_judged, out_of_fold_probabilities, rank_suspects
 
 CELLS = Path("data/cells.npy")
 SEED = 0  # which labels are in doubt is a property of the data set, the same for every training seed
@@ -24,7 +24,7 @@ def main() -> None:
     make_deterministic(seed=SEED, threads=read_number("threads"))
     manifest, images = read_table(Path("data/manifest.csv"), MANIFEST), read_images(CELLS)
     judged = choose_judged(manifest)
-    suspects = pd.DataFrame(columns=SUSPECTS) if judged.empty else find_suspects(judged, images)
+    suspects = pd.DataFrame(columns=list(SUSPECTS.columns)) if judged.empty else find_suspects(judged, images)
     write_csv(Path("metrics/suspects.csv"), suspects)
     rows = {
         f"{label}, looks like {other} ({len(members)})": [images[row] for row in members.index[:SHOWN]]

@@ -144,7 +144,9 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_json(metrics / f"{name}.json", content)
     identifiers = ["one", "two", "three", "four", "five"]
     write_csv(metrics / "predictions.csv", predictions_table(identifiers, groups, truth, probabilities, classes))
-    write_csv(metrics / "suspects.csv", pd.DataFrame({"id": ["two"], "label": ["A"], "looks_like": ["B"]}))
+    write_csv(
+        metrics / "suspects.csv", pd.DataFrame({"id": ["two"], "label": ["A"], "looks_like": ["B"], "margin": [-0.5]})
+    )
     for figure, side in {"evaluate/confusion_matrix": 8, "suspects/gallery": 400, "later/unheard_of": 8}.items():
         (metrics / "figures" / figure).parent.mkdir(parents=True, exist_ok=True)
         noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)

@@ -52,7 +52,9 @@ def test_a_folder_of_classes(folder: Path, tmp_path: Path) -> None:
     assert images["label"].tolist() == ["BAND", "BAND", "BAND", "BLAST", "BLAST"]
     assert images["group"].tolist() == ["BAND/1.png", "BAND/2.png", "BAND/2.png", "BAND/1.png", "BLAST/4.bmp"]
     assert images["contradicts"].tolist() == ["BLAST/1.tif", "", "", "BAND/1.png", ""]
-    assert (tmp_path / "out" / "dropped.csv").read_text() == "id,label,reason\nBLAST/5.png,BLAST,unreadable\n"
+    assert (tmp_path / "out" / "dropped.csv").read_text() == (
+        'id,label,reason,detail\nBLAST/5.png,BLAST,unreadable,"it is damaged, or no image of 8 or 16 bits a channel"\n'
+    )
     twins = read_table(tmp_path / "out" / "twins.csv", TWINS)
     assert twins[["id_a", "id_b"]].values.tolist() == [["BAND/1.png", "BLAST/1.tif"], ["BAND/2.png", "BAND/3.JPG"]]
     assert json.loads((tmp_path / "out" / "audit.json").read_text()) == counts
@@ -70,6 +72,33 @@ def test_the_command_prints_the_counts_and_writes_the_figures(folder: Path, tmp_
     assert lines["contradictions"] == "2"
     assert cv2.imread(str(tmp_path / "out" / "twins.jpg")).shape == (156, 752, 3)
     assert (tmp_path / "out" / "flags.png").is_file()
+
+
+def test_files_and_classes_are_those_of_the_source(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    for name in (
+        "BAND/slide1/a.png",
+        "BAND/slide2/b.png",
+        "BLAST/slide1/c.jfif.png",
+        ".checkpoints/d.png",
+        "blast/e.png",
+    ):
+        draw(own / name, sum(name.encode()))
+    draw(own / "BLAST" / "__MACOSX" / "f.png", 6)
+    draw(own / "BLAST" / "g.png", 7)
+    (own / "BLAST" / "g.png").rename(own / "BLAST" / "g.jfif")
+    for _ in range(2):
+        assert audit(own, output=own / "audit")["images"] == 5
+    images = pd.read_csv(own / "audit" / "images.csv", keep_default_na=False)
+    assert images[["id", "label"]].values.tolist() == [
+        ["BAND/slide1/a.png", "BAND"],
+        ["BAND/slide2/b.png", "BAND"],
+        ["BLAST/g.jfif", "BLAST"],
+        ["BLAST/slide1/c.jfif.png", "BLAST"],
+        ["blast/e.png", "BLAST"],
+    ]
+    with pytest.raises(ValueError, match="holds the images: name another folder"):
+        audit(own, output=own)
 
 
 def test_a_flat_folder_without_twins(tmp_path: Path) -> None:

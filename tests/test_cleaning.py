@@ -238,7 +238,7 @@ def test_each_reason(tmp_path: Path) -> None:
         7: "NEUTROPHIL",
         8: "NEUTROPHIL",
         9: "NEUTROPHIL",
-        10: "EOSINOPHIL",
+        10: "NEUTROPHIL",
         11: "NEUTROPHIL",
         12: "NEUTROPHIL",
         13: "MONOCYTE",
@@ -344,6 +344,20 @@ def test_nothing_usable_is_an_error_that_counts_the_reasons(tmp_path: Path) -> N
     assert not (folder / "cells.npy").exists()
 
 
+def test_one_depth_holds_for_all_files_and_faults_are_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = lay_out(tmp_path, dict.fromkeys((1, 2, 3), "NEUTROPHIL"))
+    for number, level in {1: 1000, 2: 200}.items():
+        deep = np.full((120, 160, 3), level, np.uint16)
+        photograph(folder, number).write_bytes(cv2.imencode(".png", deep)[1].tobytes())
+    photograph(folder, 3).write_bytes(cv2.imencode(".tif", np.ones((9, 9), np.float32))[1].tobytes())
+    _, dropped, _ = run(folder, crop="whole")
+    assert read_images(folder / "cells.npy")[:, 0, 0, 0].tolist() == [249, 50]  # of 1023
+    assert "2 files of 16 bits are scaled from 10 bits; their peaks are 200 to 1000" in capsys.readouterr().out
+    assert dropped["detail"].tolist() == [
+        "JPEGImages/BloodImage_00003.jpg: it has 32 bits a channel: save it with 8 or 16"
+    ]
+
+
 def lay_out_smears(folder: Path) -> Path:
     """Make raw data of three drawn fields, the first of them photographed twice and labelled twice."""
     lay_out(folder, dict.fromkeys((1, 2, 3, 4), "NEUTROPHIL") | {2: "EOSINOPHIL"})
@@ -370,6 +384,48 @@ def test_a_cell_of_two_classes_is_kept_in_one_group_by_choice(tmp_path: Path) ->
     assert manifest["group"].str[-1].tolist() == ["1", "1", "3", "4"]
     assert dropped.empty
     assert summarise(manifest, dropped, twins)["twins"]["contradictory_images"] == 2
+
+
+def lay_out_copies(folder: Path, categories: dict[int, str], *, parts: dict[int, str] | None = None) -> pd.DataFrame:
+    """Make raw data in which 2 and 3 are byte for byte 1, and return their records."""
+    lay_out(folder, categories)
+    for number in (2, 3):
+        photograph(folder, number).write_bytes(photograph(folder, 1).read_bytes())
+    records = read_labels(folder)
+    return records.assign(part=[(parts or {}).get(int(name[-2:]), "") for name in records["id"]])
+
+
+def test_one_file_in_two_classes_is_dropped_whole(tmp_path: Path) -> None:
+    records = lay_out_copies(tmp_path, {1: "NEUTROPHIL", 2: "EOSINOPHIL", 3: "NEUTROPHIL", 4: "NEUTROPHIL"})
+    manifest, dropped, twins = clean(records, raw=tmp_path, cells=tmp_path / "cells.npy", params=parameters(), seed=0)
+    assert manifest["id"].tolist() == ["BloodImage_00004"]
+    assert dropped[["id", "reason", "detail"]].values.tolist() == [
+        ["BloodImage_00001", "contradictory_label", "BloodImage_00002"],
+        ["BloodImage_00002", "contradictory_label", "BloodImage_00001"],
+        ["BloodImage_00003", "exact_duplicate", "BloodImage_00001"],
+    ]
+    assert twins.empty
+    assert summarise(manifest, dropped, twins)["labelled"] == {"EOSINOPHIL": 1, "NEUTROPHIL": 3}
+
+
+def test_one_file_in_two_classes_is_kept_once_for_each_and_in_one_group_by_choice(tmp_path: Path) -> None:
+    records = lay_out_copies(tmp_path, {1: "NEUTROPHIL", 2: "EOSINOPHIL", 3: "NEUTROPHIL", 4: "NEUTROPHIL"})
+    manifest, dropped, _ = clean(
+        records, raw=tmp_path, cells=tmp_path / "cells.npy", params=parameters(contradictions="keep"), seed=0
+    )
+    assert manifest["id"].str[-1].tolist() == ["1", "2", "4"]
+    assert manifest["group"].str[-1].tolist() == ["1", "1", "4"]
+    assert dropped[["id", "reason"]].values.tolist() == [["BloodImage_00003", "exact_duplicate"]]
+
+
+def test_of_copies_in_several_official_parts_the_one_in_the_latest_stays(tmp_path: Path) -> None:
+    parts = {1: "train", 2: "test", 3: "validation", 4: "train"}
+    records = lay_out_copies(tmp_path, dict.fromkeys(parts, "NEUTROPHIL"), parts=parts)
+    records["group"] = ["patient", "", "", "patient"]
+    manifest, dropped, _ = clean(records, raw=tmp_path, cells=tmp_path / "cells.npy", params=parameters(), seed=0)
+    assert manifest[["id", "part"]].values.tolist() == [["BloodImage_00002", "test"], ["BloodImage_00004", "train"]]
+    assert manifest["group"].unique().tolist() == ["BloodImage_00002"]  # the copy in train is of the same patient
+    assert dropped[["reason", "detail"]].values.tolist() == [["exact_duplicate", "BloodImage_00002"]] * 2
 
 
 def test_a_group_is_named_after_an_image_that_is_kept(tmp_path: Path) -> None:

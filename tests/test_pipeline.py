@@ -21,6 +21,7 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
+from wbc.manifest import PREDICTIONS, read_table
 from wbc.sources.smears import draw_smear
 
 ROOT = Path(__file__).parents[1]
@@ -231,7 +232,8 @@ def test_own_images_with_classes_too_small_for_every_part(tmp_path: Path) -> Non
             cv2.imwrite(str(path), image)
     edit_params(
         project,
-        data={"source": "folders", "groups": {"pattern": "^(p[0-9]+)_"}},
+        data__source="folders",
+        data__groups__pattern="^(p[0-9]+)_",
         sources__folders__path=str(tmp_path / "own"),
         clean__window=64,
         models__compact_cnn__epochs=3,
@@ -266,6 +268,74 @@ def test_photographs_in_an_output_are_still_there_after_the_refusal(tmp_path: Pa
     assert "sources.folders.path: data/raw/mine lies in data/raw" in output
     assert executed(output) == ["check"]
     assert {path: path.read_bytes() for path in photographs} == photographs
+
+
+@pytest.mark.timeout(1800)
+def test_class_folders_of_any_name_go_through_every_stage_and_command(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    kinds = {
+        "0": "NEUTROPHIL",
+        "1": "LYMPHOCYTE",
+        "NA": "MONOCYTE",
+        "NULL": "BAND",
+        "True": "EOSINOPHIL",
+        "10": "BLAST",
+    }
+    for seed, (name, kind) in enumerate(kinds.items()):
+        for number in range(8):
+            image, _ = draw_smear(seed=seed, number=number, classes=[kind], width=160, height=160)
+            path = tmp_path / "own" / name / f"{number:03d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), image)
+    edit_params(
+        project,
+        data__source="folders",
+        sources__folders__path=str(tmp_path / "own"),
+        clean__exclude=[],
+        clean__window=64,
+        models__compact_cnn__epochs=2,
+        train__views=1,
+        evaluate__external=[{"source": "smears"}],
+        gate__overall={},
+        gate__per_class={},
+        gate__calibration={},
+    )
+    assert executed(run(project, "dvc", "repro")) == STAGES
+    run(project, "git", "add", "--all")
+    run(project, "git", "commit", "--quiet", "--message=results")
+    shutil.copytree(ROOT / "docs", project / "docs", dirs_exist_ok=True)
+    for command in ("data-card", "model-card", "report", "publish", "compare"):
+        run(project, "wbc", command)
+    run(project, "wbc", "show", "HEAD")
+    run(project, "wbc", "promote")
+    truth = read_table(project / "metrics/predictions.csv", PREDICTIONS)["truth"]
+    assert set(truth) == {"0", "1", "NA", "NULL", "TRUE", "10"}
+    for card in ("docs/data-card.md", "docs/model-card.md"):
+        assert set(kinds) - {"True"} <= set(re.findall(r"\w+", (project / card).read_text()))
+
+
+def test_an_edit_of_the_groups_is_noticed_and_nothing_else_is_done(tmp_path: Path) -> None:
+    project, groups = make_project(tmp_path / "project"), tmp_path / "project" / "groups.csv"
+    for number in range(4):
+        image, _ = draw_smear(seed=0, number=number, classes=["BAND"], width=160, height=160)
+        path = tmp_path / "own" / ("bands" if number < 2 else "blasts") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), image)
+    edit_params(project, data__source="folders", sources__folders__path=str(tmp_path / "own"))
+    edit_params(project, data__groups__file="groups.csv")
+    groups.write_text("id,group\nbands/0,P1\nbands/1,P2\n")
+    assert executed(run(project, "dvc", "repro", "download")) == ["check", "download"]
+    groups.write_text("id,group\nbands/0,P1\nbands/1,P1 \nblasts/2,p1\n")
+    output = run(project, "dvc", "repro", "download")
+    assert executed(output) == ["download"]
+    assert "note: 'P1', 'p1' are 2 groups" in output
+    assert pd.read_csv(project / "data/raw/records.csv", keep_default_na=False)["group"].tolist() == [
+        "P1",
+        "P1",
+        "p1",
+        "",
+    ]
+    assert executed(run(project, "dvc", "repro", "download")) == []
 
 
 def kill_after_epoch_two(training: "subprocess.Popen[str]", project: Path) -> None:

@@ -3,7 +3,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from wbc.data_card import tabulate_data
 from wbc.evaluation_page import class_rows
+from wbc.manifest import SPLITS
 from wbc.results import CLASS_HEADER, OVERALL, confusions, measure_rows, read_results
 
 
@@ -32,6 +34,19 @@ def test_a_missing_file_names_the_stage_that_makes_it(recorded: Path) -> None:
     (recorded / "metrics" / "train.json").unlink()
     with pytest.raises(ValueError, match="make it with `dvc repro train`"):
         read_results()
+
+
+def test_class_names_stay_the_text_they_are(recorded: Path) -> None:
+    for name in ("predictions", "suspects"):
+        file = recorded / "metrics" / f"{name}.csv"
+        file.write_text(file.read_text().replace(",A", ",NA").replace(",B", ",True").replace("two", "007"))
+    results = read_results()
+    assert results.predictions["id"].tolist() == ["one", "007", "three", "four", "five"]
+    assert results.predictions["truth"].tolist() == ["NA", "NA", "NA", "True", "True"]
+    assert results.predictions["prediction"].tolist() == ["NA", "NA", "True", "True", "True"]
+    assert results.suspects.values.tolist() == [["007", "NA", "True", -0.5]]
+    parts = {part: results.parts[part] for part in SPLITS}
+    assert "| 1: 1 NA like True |" in tabulate_data(results.cleaned, parts, results.suspects)
 
 
 def test_rows_show_each_class_and_measure_with_its_interval(recorded: Path) -> None:

@@ -1,6 +1,7 @@
 """Audits a folder of images: photographs of the same cell, contradictory labels and quality flags."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,14 +10,12 @@ import pandas as pd
 
 from wbc.audit_figures import draw_flags, draw_pairs
 from wbc.cells import find_bodies
-from wbc.decoding import read_photograph
+from wbc.decoding import describe_fault, find_depth, find_peak, read_photograph
 from wbc.files import write_csv, write_json
 from wbc.parallel import map_parallel
 from wbc.quality import Measures, count_flags, flag, measure
+from wbc.sources.class_folders import SUFFIXES, Selection, list_images, plan_records
 from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_twins
-
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"}
-
 
 WRITTEN = ("twins.csv", "images.csv", "dropped.csv", "twins.jpg", "flags.png", "audit.json")
 
@@ -29,26 +28,28 @@ class _Seen(NamedTuple):
 def audit(folder: Path, *, output: Path) -> dict[str, Any]:
     """Audit the images of ``folder``, however deep, and return the counts.
 
-    An image's id is its path in the folder, and the name of the sub-folder that it lies in is its class. Writes to
-    ``output``: twins.csv (the table TWINS), images.csv (id, label, group, flags, contradicts), dropped.csv (id, label
-    and reason of each file that does not decode), audit.json and the figures twins.jpg and flags.png, in place of those
+    An image's id is its path in the folder; which files count and what their class is, is told as for the source
+    ``folders`` (wbc.sources.class_folders). ``output`` may lie in the folder and does not count. Writes to it
+    twins.csv (the table TWINS), images.csv (id, label, group, flags, contradicts), dropped.csv (id, label, reason and
+    detail of each file that does not decode), audit.json and the figures twins.jpg and flags.png, in place of those
     of an earlier audit. Raises ValueError when the folder holds no image that decodes, or ``output`` is that folder or
     holds files of these names that no audit left.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: name one that holds images, flat or in class folders")
     _refuse_strangers(output, folder=folder)
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    seen = list(map_parallel(_look, found, description="images"))
-    readable = [(path, one) for path, one in zip(found, seen, strict=True) if one is not None]
+    classes = _list_classes(folder, leave_out=output)
+    paths = [folder / name for name in classes]
+    depth = find_depth(map_parallel(find_peak, paths, description="depth", unit="file"))
+    seen = list(map_parallel(partial(_look, depth=depth), paths, description="images"))
+    readable = [(name, one) for name, one in zip(classes, seen, strict=True) if one is not None]
     if not readable:
-        raise ValueError(f"{folder} holds no image that decodes: looked for {', '.join(sorted(SUFFIXES))}")
-    names = {path: path.relative_to(folder).as_posix() for path in found}
-    classes = {names[path]: path.parent.name if path.parent != folder else "" for path in found}
-    files = {names[path]: path for path, _ in readable}
+        raise ValueError(f"{folder} holds no image that decodes: looked for {', '.join(SUFFIXES)}")
+    files = {name: folder / name for name, _ in readable}
     labels = {name: classes[name] for name in files}
-    dropped = pd.DataFrame({"id": [name for name in classes if name not in files]})
+    dropped = pd.DataFrame({"id": [name for name in classes if name not in files]}, dtype=object)
     dropped = dropped.assign(label=dropped["id"].map(classes), reason="unreadable")
+    dropped["detail"] = [describe_fault(folder / name) for name in dropped["id"]]
     pairs = find_twins(list(files), list(files.values()), nuclei=np.array([one.nucleus for _, one in readable]))
     groups = merge_groups(list(files), list(zip(pairs["id_a"], pairs["id_b"], strict=True)))
     flags = flag([one.measures for _, one in readable])
@@ -56,8 +57,8 @@ def audit(folder: Path, *, output: Path) -> dict[str, Any]:
     images = pd.DataFrame({"id": list(files), "label": list(labels.values()), "group": groups, "flags": flags})
     images["contradicts"] = images["id"].map(contradictions).fillna("")
     counts = {
-        "images": len(found),
-        "unreadable": len(found) - len(readable),
+        "images": len(classes),
+        "unreadable": len(classes) - len(readable),
         "twins": summarise_twins(pairs, groups=groups, labels=labels),
         "flags": count_flags(flags),
     }
@@ -86,9 +87,18 @@ def _is_audit(path: Path) -> bool:
         return False
 
 
-def _look(path: Path) -> _Seen | None:
+def _list_classes(folder: Path, *, leave_out: Path) -> dict[str, str]:
+    """Return the class, empty where unknown, of each image by its path in ``folder``."""
+    found = list_images(folder, leave_out=leave_out)
+    if not found:
+        return {}
+    records, paths = plan_records(found, selection=Selection())
+    return dict(zip(paths, records["category"], strict=True))
+
+
+def _look(path: Path, *, depth: int | None) -> _Seen | None:
     """Return what is measured on the image at ``path``, or None if it does not decode."""
-    photograph = read_photograph(path)
+    photograph = read_photograph(path, depth=depth)
     if photograph is None:
         return None
     bodies = find_bodies(photograph)

@@ -111,12 +111,13 @@ class Examined:
     measures: Measures
 
 
-def examine(path: Path, *, params: CleanParams) -> Examined | None:
+def examine(path: Path, *, params: CleanParams, depth: int | None = None) -> Examined | None:
     """Return the cell or the whole photograph at ``path`` as ``params`` asks for it, or None if it does not decode.
 
-    Without a nucleus the window lies round the centre of the photograph.
+    ``depth`` is that of its set (wbc.decoding.find_depth). Without a nucleus the window lies round the centre of the
+    photograph.
     """
-    photograph = read_photograph(path)
+    photograph = read_photograph(path, depth=depth)
     if photograph is None:
         return None
     height, width = photograph.shape[:2]

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from wbc.arrays import image_writer, iterate_images, read_images
 from wbc.cells import Examined, examine
+from wbc.decoding import describe_fault, find_depth, find_peak
 from wbc.draws import generator
-from wbc.manifest import MANIFEST, check_table
+from wbc.manifest import MANIFEST, SPLITS, check_table
+from wbc.names import class_name
 from wbc.parallel import map_parallel
 from wbc.params.clean import CleanParams
 from wbc.quality import count_flags, flag
@@ -26,6 +28,7 @@ CELL = "WBC"  # the name of a white cell's box
 _AT_ONCE = 8  # photographs handed to a worker
 _NUCLEUS = ["nucleus_x", "nucleus_y", "nucleus_area"]  # columns of the manifest
 _BOX = ["boxes", "box_left", "box_top", "box_right", "box_bottom"]
+_PAIR = ("id_a", "id_b", "kind")  # of wbc.manifest.TWINS
 _NO_BOX = (0, *4 * [np.nan])
 REASONS = {
     "missing_file": "the label names a photograph that is not there",
@@ -34,7 +37,7 @@ REASONS = {
     "excluded_class": "the class is excluded by clean.exclude",
     "unreadable": "the photograph or its annotation cannot be decoded",
     "more_boxes_than_labels": "more white cells are annotated than labelled",
-    "exact_duplicate": "the file is byte for byte the one named in `detail`",
+    "exact_duplicate": "the file is byte for byte the one named in `detail`, of the same class",
     "thinned": "drawn by clean.thin",
     "contradictory_label": "the cell is that of the photograph named in `detail`, which has another class",
 }
@@ -42,7 +45,7 @@ REASONS = {
 
 def parse_category(category: str) -> tuple[str, ...]:
     """Return the class names of a category as given: «Neutrophil ,eosinophil» is (NEUTROPHIL, EOSINOPHIL)."""
-    return tuple(name for part in category.split(",") if (name := " ".join(part.split()).upper()))
+    return tuple(name for part in category.split(",") if (name := class_name(part)))
 
 
 class Cleaned(NamedTuple):
@@ -63,11 +66,13 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
     records = records.sort_values("id", kind="stable", ignore_index=True)
     boxes, broken = _read_annotations(records, raw=raw)
     rejects = _reject_by_label(records, boxes=boxes, broken=broken, exclude=params.exclude)
-    rejects |= _reject_duplicates(_without(records, rejects), raw=raw)
+    copies = _find_copies(_without(records, rejects), raw=raw)
+    rejects |= _reject_duplicates(copies)
     rejects |= _reject_thinned(_without(records, rejects), thin=params.thin, seed=seed)
 
     candidates = _without(records, rejects)
-    look = partial(_examine, raw=raw, params=params)
+    depth = _find_depth(records, raw=raw)
+    look = partial(_examine, raw=raw, params=params, depth=depth)
     examined = map_parallel(look, candidates["file"].tolist(), description="clean", batch_size=_AT_ONCE)
     seen = array("d")  # numbers, not objects: of many photographs these take much memory
     every = cells.with_name(f".{cells.stem}.every{cells.suffix}")  # contradictions are known when all were examined
@@ -75,7 +80,7 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
         with image_writer(every, shape=(*params.size, 3)) as append:
             for (index, file), result in zip(candidates["file"].items(), examined, strict=True):
                 if result is None:
-                    rejects[index] = ("unreadable", file)
+                    rejects[index] = ("unreadable", f"{file}: {describe_fault(raw / file)}")
                     continue
                 append(result.image)
                 seen.extend(_describe(result))
@@ -85,9 +90,10 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
         candidates = _without(candidates, rejects)
         table = _tabulate(candidates, seen=np.reshape(seen, (len(candidates), -1)), boxes=boxes[candidates.index])
         twins = _find_twins(table if params.twins else table[:0], raw=raw)
-        table["group"] = _group(table, twins=twins)
+        same = pd.concat([twins[list(_PAIR)], _pair_copies(copies)], ignore_index=True)
+        table["group"] = _group(table, copies=copies, pairs=same)
         if params.contradictions == "drop":
-            rejects |= _reject_contradictions(table, twins=twins)
+            rejects |= _reject_contradictions(table, copies=copies, pairs=same)
         kept = ~table.index.isin(list(rejects))
         if not kept.any():
             raise ValueError(f"{raw}: every cell has two classes: keep them with -S clean.contradictions=keep")
@@ -109,8 +115,19 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
     return Cleaned(manifest, dropped, twins)
 
 
-def _examine(file: str, *, raw: Path, params: CleanParams) -> Examined | None:
-    return examine(raw / file, params=params)
+def _examine(file: str, *, raw: Path, params: CleanParams, depth: int | None) -> Examined | None:
+    return examine(raw / file, params=params, depth=depth)
+
+
+def _find_depth(records: pd.DataFrame, *, raw: Path) -> int | None:
+    """Return the bits from which all 16-bit files are scaled, so that a dim photograph stays dim; None without such."""
+    paths = [raw / file for file in records["file"] if file and (raw / file).exists()]
+    peaks = list(map_parallel(find_peak, paths, description="depth", unit="file"))
+    depth = find_depth(peaks)
+    if depth:
+        deep = [peak for peak in peaks if peak]
+        print(f"{len(deep)} files of 16 bits are scaled from {depth} bits; their peaks are {min(deep)} to {max(deep)}")
+    return depth
 
 
 def _describe(examined: Examined) -> tuple[float, ...]:
@@ -175,20 +192,31 @@ def _reject_by_label(
     return rejects
 
 
-def _reject_duplicates(records: pd.DataFrame, *, raw: Path) -> Rejects:
-    """Return the records whose file holds the same bytes as that of an earlier one."""
-    sizes = [(raw / file).stat().st_size for file in records["file"]]
-    of_size = Counter(sizes)
-    first: dict[bytes, str] = {}
+def _find_copies(records: pd.DataFrame, *, raw: Path) -> pd.DataFrame:
+    """Return id, group, label, rank of the official part and digest of the records whose bytes others have too."""
+    sizes = records["file"].map(lambda file: (raw / file).stat().st_size).astype(int)
+    alike = records[sizes.duplicated(keep=False)]  # no other file can hold the same bytes
+    copies = alike[["id", "group"]].assign(
+        label=alike["category"].map(lambda category: parse_category(category)[0]),
+        rank=alike["part"].map(("", *SPLITS).index),
+        digest=alike["file"].map(lambda file: hashlib.sha256((raw / file).read_bytes()).hexdigest()),
+    )
+    return copies[copies["digest"].duplicated(keep=False)]
+
+
+def _reject_duplicates(copies: pd.DataFrame) -> Rejects:
+    """Return all but one of the copies of one file and class: the first in the latest official part stays."""
     rejects: Rejects = {}
-    for index, identifier, file, size in zip(records.index, records["id"], records["file"], sizes, strict=True):
-        if of_size[size] == 1:
-            continue  # no other file can hold the same bytes
-        digest = hashlib.sha256((raw / file).read_bytes()).digest()
-        if digest in first:
-            rejects[index] = ("exact_duplicate", first[digest])
-        first.setdefault(digest, identifier)
+    for _, members in copies.sort_values("rank", ascending=False, kind="stable").groupby(["digest", "label"]):
+        rejects |= dict.fromkeys(members.index[1:], ("exact_duplicate", members["id"].iloc[0]))
     return rejects
+
+
+def _pair_copies(copies: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns _PAIR that connect all copies of each file."""
+    first = copies.groupby("digest")["id"].transform("first")
+    pairs = pd.DataFrame({"id_a": first, "id_b": copies["id"], "kind": "copy"}, dtype=object)
+    return pairs[pairs["id_a"] != pairs["id_b"]]
 
 
 def _reject_thinned(records: pd.DataFrame, *, thin: Mapping[str, float], seed: int) -> Rejects:
@@ -213,15 +241,20 @@ def _find_twins(table: pd.DataFrame, *, raw: Path) -> pd.DataFrame:
     )
 
 
-def _group(table: pd.DataFrame, *, twins: pd.DataFrame) -> list[str]:
-    """Return the group of each row: the smallest id of those of one patient or slide, or that show the same field."""
-    pairs = list(zip(twins["id_a"], twins["id_b"], strict=True))
-    return merge_groups(table["id"].tolist(), pairs, supplied=table["group"].tolist())
+def _group(table: pd.DataFrame, *, copies: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
+    """Return the group of each row: the smallest id of those of one patient or slide, or that show the same field.
+
+    A copy that is left out still connects its patient or slide with that of the one that stays.
+    """
+    known = pd.concat([table, copies[~copies["id"].isin(table["id"])]])
+    connected = list(zip(pairs["id_a"], pairs["id_b"], strict=True))
+    return merge_groups(known["id"].tolist(), connected, supplied=known["group"].tolist())[: len(table)]
 
 
-def _reject_contradictions(table: pd.DataFrame, *, twins: pd.DataFrame) -> Rejects:
+def _reject_contradictions(table: pd.DataFrame, *, copies: pd.DataFrame, pairs: pd.DataFrame) -> Rejects:
     """Return the rows whose cell has another class in another photograph."""
-    others = find_contradictions(twins, labels=dict(zip(table["id"], table["label"], strict=True)))
+    known = pd.concat([table, copies])
+    others = find_contradictions(pairs, labels=dict(zip(known["id"], known["label"], strict=True)))
     return {index: ("contradictory_label", others[name]) for index, name in table["id"].items() if name in others}
 
 

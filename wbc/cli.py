@@ -195,16 +195,14 @@ def data_card(
     ),
 ) -> None:
     """Write what clean, suspects and split found in the data into the data card."""
-    import pandas as pd
-
     from wbc.data_card import tabulate_data
     from wbc.gate import read_metrics
-    from wbc.manifest import SPLITS
+    from wbc.manifest import SPLITS, SUSPECTS, read_table
     from wbc.markdown import insert_table
 
     try:
         cleaned, parts = (read_metrics(Path(f"metrics/{stage}.json"), stage=stage) for stage in ("clean", "split"))
-        suspects = pd.read_csv("metrics/suspects.csv")
+        suspects = read_table(Path("metrics/suspects.csv"), SUSPECTS)
         insert_table(output, tabulate_data(cleaned, {part: parts[part] for part in SPLITS}, suspects))
     except (OSError, ValueError) as error:
         raise failure(error) from error
@@ -306,7 +304,7 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
 
 @app.command()
 def audit(
-    folder: Annotated[Path, typer.Argument(help="Images, flat or in class folders; sub-folder names are the labels.")],
+    folder: Annotated[Path, typer.Argument(help="Images, flat or in class folders, as for the source `folders`.")],
     output: Annotated[Path, typer.Option(help="Where the tables and figures go.")] = Path("audit"),
 ) -> None:
     """Find images of the same cell, cells with two labels and images of poor quality in any FOLDER.

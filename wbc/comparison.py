@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from wbc.intervals import bootstrap, percentile_ends
+from wbc.manifest import PREDICTIONS, load_table
 from wbc.uncertainty import Answered, Seeds, group_names, weigher
 
 PREFIX = "probability_"
@@ -37,8 +38,7 @@ class Difference(NamedTuple):
 
 def read_predictions(source: Path | str) -> Predictions:
     """Return the predictions in the CSV file ``source``, or in its text. Raises ValueError for columns that lack."""
-    text = source.read_text() if isinstance(source, Path) else source
-    table = pd.read_csv(StringIO(text), dtype={"id": str, "group": str, "truth": str}, keep_default_na=False)
+    table = load_table(source if isinstance(source, Path) else StringIO(source), PREDICTIONS)
     classes = [name.removeprefix(PREFIX) for name in table.columns if name.startswith(PREFIX)]
     missing = {"id", "group", "truth"} - set(table.columns)
     if missing or not classes:

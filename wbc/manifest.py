@@ -1,7 +1,7 @@
 """The tables that flow between stages: their columns, how they are read and what must hold in them."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 import pandera.pandas as pa
@@ -101,16 +101,44 @@ TRAIN = pa.DataFrameSchema(
 )
 
 
+SUSPECTS = pa.DataFrameSchema(
+    {
+        "id": pa.Column(**_TEXT, unique=True),
+        "label": pa.Column(**_TEXT),
+        "looks_like": pa.Column(**_TEXT),  # the most probable other class
+        "margin": pa.Column(
+            float, pa.Check.in_range(-1, 1), coerce=True
+        ),  # probability of the label less that of looks_like
+    },
+    strict=True,
+)
+
+PREDICTIONS = pa.DataFrameSchema(
+    {
+        "id": pa.Column(**_TEXT, unique=True),
+        "group": pa.Column(**_TEXT),
+        "truth": pa.Column(**_TEXT),
+        "prediction": pa.Column(**_TEXT),
+        "^probability_": pa.Column(float, pa.Check.in_range(0, 1), coerce=True, regex=True),  # of each class
+        "review": pa.Column(bool, required=False),  # whether a person is to look at it
+    },
+)
+
+
 def read_table(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
     """Return the CSV at ``path`` with the columns and types of ``schema``; empty text stays an empty string.
 
     Raises ValueError naming the file and each broken rule.
     """
+    return check_table(load_table(path, schema), schema, where=str(path))
+
+
+def load_table(source: Path | TextIO, schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """Return a CSV, unchecked, whose text columns in ``schema`` are text as it stands, also «NA», «True» and «007»."""
     texts = [name for name, column in schema.columns.items() if pd.api.types.is_string_dtype(column.dtype.type)]
     numbers = [name for name in schema.columns if name not in texts]
     empty_is_missing = {name: [""] for name in numbers}
-    table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=empty_is_missing)
-    return check_table(table, schema, where=str(path))
+    return pd.read_csv(source, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=empty_is_missing)
 
 
 def check_table(table: pd.DataFrame, schema: pa.DataFrameSchema, *, where: str) -> pd.DataFrame:

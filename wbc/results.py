@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from wbc.evaluation_page import PER_CLASS
 from wbc.gate import read_metrics
+from wbc.manifest import PREDICTIONS, SUSPECTS, read_table
 from wbc.params.base import read_params
 from wbc.scores import format_measure
 
@@ -93,8 +94,8 @@ def read_results(
         parts=read("split", stage="split"),
         augmented=read("augment", stage="augment"),
         external=json.loads(external.read_text()) if external.exists() else {},
-        predictions=pd.read_csv(folder / "predictions.csv", dtype={"id": str, "group": str}),
-        suspects=pd.read_csv(folder / "suspects.csv", dtype={"id": str}),
+        predictions=read_table(folder / "predictions.csv", PREDICTIONS),
+        suspects=read_table(folder / "suspects.csv", SUSPECTS),
     )
 
 

@@ -15,9 +15,6 @@ FOLDS = 5
 _STRENGTH = 0.01  # inverse of the L2 penalty: there are more features than images
 
 
-SUSPECTS = ["id", "label", "looks_like", "margin"]
-
-
 def choose_judged(manifest: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the classes of at least FOLDS groups; none where there are fewer than two such classes."""
     groups = manifest.groupby("label")["group"].transform("nunique")
@@ -44,7 +41,7 @@ def out_of_fold_probabilities(
 
 
 def rank_suspects(manifest: pd.DataFrame, probabilities: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns SUSPECTS of the images whose label is in doubt, the most doubtful first.
+    """Return the table SUSPECTS of wbc.manifest of the images whose label is in doubt, the most doubtful first.
 
     ``margin`` is the probability of the label less that of the most probable other class. Rows keep the index of
     ``manifest``, whose columns id and label are read.

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wbc.manifest import RECORDS, check_table
-from wbc.sources.class_folders import Selection, class_name, is_image, plan_records
+from wbc.names import class_name
+from wbc.sources.class_folders import Selection, describe_left_out, is_image, list_folder, plan_records
 
 
 def plan(*paths: str, **selection: object) -> list[tuple[str, str, str]]:
@@ -74,6 +77,13 @@ def test_a_comma_does_not_make_two_cells() -> None:
     assert class_name(" Ly,  atypical") == "LY ATYPICAL"
 
 
+def test_two_spellings_of_an_accent_are_one_class_and_one_id() -> None:
+    assert plan("Bla\u0308st/e\u0301.png", "Bl\u00e4st/b.png") == [
+        ("Bl\u00e4st/\u00e9", "BL\u00c4ST", ""),
+        ("Bl\u00e4st/b", "BL\u00c4ST", ""),
+    ]
+
+
 def test_ids_are_unique_and_plain() -> None:
     identifiers = [
         row[0] for row in plan("A/x.jpg", "A/x.png", "A/y;1.png", "A/y,1.png", "A/Z.bmp", "A/z.bmp", "A/é.tif")
@@ -121,3 +131,39 @@ def test_no_image_at_all() -> None:
 )
 def test_what_is_an_image(path: str, expected: bool) -> None:
     assert is_image(path) == expected
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Path:
+    """A class folder, one that is a link to a folder elsewhere, an empty one, links that lead nowhere or back."""
+    for name in ("set/BAND/a.png", "set/BAND/b.webp", "elsewhere/c.jp2", "set/.hidden/d.png", "set/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "set" / "MONO" / "inner").mkdir(parents=True)
+    (tmp_path / "set" / "BLAST").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "BAND" / "e.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "set" / "BAND" / "back").symlink_to(tmp_path / "set")
+    return tmp_path / "set"
+
+
+def test_links_are_followed_and_what_is_no_image_is_told(linked: Path) -> None:
+    listed = list_folder(linked)
+    assert listed.images == ["BAND/a.png", "BAND/b.webp", "BLAST/c.jp2"]
+    assert describe_left_out(listed) == [
+        "1 files that are no images are left out, the first notes.txt (.txt 1)",
+        "1 folders hold no image of a known format, the first MONO",
+        "2 links lead nowhere, or back to where they are, the first BAND/back",
+    ]
+    assert list_folder(linked, leave_out=linked / "BAND").images == ["BLAST/c.jp2"]
+
+
+def test_patients_above_the_classes_become_groups() -> None:
+    records, _ = plan_records(
+        [f"p{patient}/{name}/{patient}.png" for patient in (1, 2) for name in ("A", "B")], selection=Selection()
+    )
+    assert records[["id", "category", "group"]].values.tolist() == [
+        ["p1/A/1", "A", "p1"],
+        ["p1/B/1", "B", "p1"],
+        ["p2/A/2", "A", "p2"],
+        ["p2/B/2", "B", "p2"],
+    ]

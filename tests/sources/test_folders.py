@@ -175,6 +175,13 @@ def test_what_is_no_archive(project: Path, content: bytes) -> None:
         bring(project / "raw", params=parameters("page.zip"))
 
 
+def test_an_archive_without_an_image(project: Path, capsys: pytest.CaptureFixture) -> None:
+    make_zip(project / "packed.zip", ("A/inner.zip", b"x"), ("B/x.heic", b"x"))
+    with pytest.raises(ValueError, match=r"packed\.zip: there is no image; the suffixes known are"):
+        bring(project / "raw", params=parameters("packed.zip"))
+    assert "2 files that are no images are left out, the first A/inner.zip (.heic 1, .zip 1)" in capsys.readouterr().out
+
+
 def test_a_tar_that_holds_a_zip_is_a_tar(project: Path) -> None:
     write_cell(project / "cell.png")
     make_zip(project / "inner.zip", ("x", b"x"))

@@ -5,21 +5,23 @@ import pytest
 
 from wbc.params.base import ParamsError, validate
 from wbc.params.sources import GroupsParams
+from wbc.sources import groups as groups_module
 from wbc.sources.groups import supply_groups
 
+NO_GROUPS = str(Path(groups_module.__file__).with_name("no_groups.csv"))
 IDS = ["train/BAND/p1_a", "train/BAND/p2_b", "test/BLAST/p1_c"]
 RECORDS = pd.DataFrame({"id": IDS, "group": ["own", "", ""], "category": ["BAND", "BAND", "BLAST"]})
 
 
-def groups(**params: str) -> list[str]:
-    supplied = supply_groups(RECORDS, params=GroupsParams(**params))
+def groups(*, file: str = NO_GROUPS, pattern: str | None = None) -> list[str]:
+    supplied = supply_groups(RECORDS, params=GroupsParams(file=file, pattern=pattern))
     assert supplied.drop(columns="group").equals(RECORDS.drop(columns="group"))
     return supplied["group"].tolist()
 
 
 def write(folder: Path, text: str) -> str:
     (folder / "groups.csv").write_text(text, encoding="utf-8-sig")
-    return "groups.csv"
+    return str(folder / "groups.csv")
 
 
 def test_a_file_names_groups_and_the_others_keep_theirs(project: Path, capsys: pytest.CaptureFixture) -> None:
@@ -55,7 +57,7 @@ def test_a_file_that_does_not_fit(project: Path, text: str, message: str) -> Non
 
 def test_a_file_that_is_not_there(project: Path) -> None:
     with pytest.raises(ValueError, match=r"groups\.csv does not exist"):
-        groups(file="groups.csv")
+        groups(file=str(project / "groups.csv"))
 
 
 def test_names_without_a_match_are_counted() -> None:
@@ -66,12 +68,27 @@ def test_names_without_a_match_are_counted() -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({}, "give either file or pattern"),
-        ({"file": "x", "pattern": "(x)"}, "give either file or pattern"),
-        ({"pattern": "("}, "pattern is no regular expression"),
-        ({"pattern": "x"}, "pattern must have one capturing group, has 0"),
+        ({"pattern": "(x)"}, "file: Field required"),
+        ({"file": "x", "pattern": "("}, "pattern: no regular expression"),
+        ({"file": "x", "pattern": "x"}, "pattern: must have one capturing group, has 0"),
     ],
 )
 def test_params_that_do_not_fit(params: dict[str, str], message: str) -> None:
     with pytest.raises(ParamsError, match=message):
         validate(GroupsParams, params, where="data.groups")
+
+
+def test_a_pattern_stands_in_where_the_file_names_none_and_an_empty_file_is_silent(
+    project: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert groups(pattern="^(p[0-9])_") == ["p1", "p2", "p1"]
+    assert capsys.readouterr().out == ""
+    file = write(project, "id,group\ntest/BLAST/p1_c,slide 7\n")
+    assert groups(file=file, pattern="^(p[0-9])_") == ["p1", "p2", "slide 7"]
+
+
+def test_blanks_and_spellings_of_an_accent_make_no_second_group(project: Path) -> None:
+    text = (
+        "id , group\ntrain/BAND/p1_a,Zo\u00e9 1\ntrain/BAND/p2_b, Zoe\u0301  1 \n test/BLAST/p1_c ,Zo\u00e9 1\u00a0\n"
+    )
+    assert groups(file=write(project, text)) == ["Zo\u00e9 1"] * 3

@@ -5,15 +5,16 @@ from ruamel.yaml import YAML
 
 from stages.download import main
 
-PROJECT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
+NO_GROUPS = {"file": str(ROOT / "wbc/sources/no_groups.csv")}
 
 
 @pytest.fixture
 def smears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory: a project whose source is one drawn photograph."""
-    params = YAML(typ="safe").load(PROJECT / "params.yaml")
-    params["data"] = {"source": "smears", "groups": None}
-    counts = {"counts": {"MONOCYTE": 1}, "width": 160, "height": 160}
+    """The working directory: a project whose source is two drawn photographs, of a class each."""
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    params["data"] = {"source": "smears", "groups": NO_GROUPS}
+    counts = {"counts": {"MONOCYTE": 1, "LYMPHOCYTE": 1}, "width": 160, "height": 160}
     none = dict.fromkeys(("multi_cell", "twins", "unlabelled", "missing", "corrupt", "duplicates"), 0)
     params["sources"]["smears"] |= counts | none
     YAML().dump(params, tmp_path / "params.yaml")
@@ -33,5 +34,18 @@ def test_what_was_downloaded_before_is_replaced(smears: Path) -> None:
     (smears / "data" / "raw").mkdir(parents=True)
     (smears / "data" / "raw" / "records.csv").write_text("of another source")
     main()
-    assert len((smears / "data" / "raw" / "records.csv").read_text().splitlines()) == 2
+    assert len((smears / "data" / "raw" / "records.csv").read_text().splitlines()) == 3
     assert sorted(path.name for path in (smears / "data").iterdir()) == ["raw"]
+
+
+def test_one_class_alone_stops_at_once_in_words(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "own" / "images").mkdir(parents=True)
+    (project / "own" / "images" / "1.png").touch()
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    params["data"] = {"source": "folders", "groups": NO_GROUPS}
+    params["sources"]["folders"]["path"] = "own"
+    YAML().dump(params, project / "params.yaml")
+    monkeypatch.chdir(project)
+    with pytest.raises(ValueError, match=r"only one class, IMAGES, and a classifier needs two or more"):
+        main()
+    assert not (project / "data" / "raw").exists()

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from wbc.names import class_name
 from wbc.params.base import Section
 
 Pixels = Annotated[int, Field(ge=16, le=4096)]
@@ -25,9 +26,9 @@ class CleanParams(Section):
     @field_validator("exclude")
     @classmethod
     def _upper_case(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name.strip().upper() for name in names)
+        return tuple(map(class_name, names))
 
     @field_validator("thin")
     @classmethod
     def _upper_case_keys(cls, shares: dict[str, float]) -> dict[str, float]:
-        return {name.strip().upper(): share for name, share in shares.items()}
+        return {class_name(name): share for name, share in shares.items()}

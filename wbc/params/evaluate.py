@@ -2,6 +2,7 @@
 
 from pydantic import Field, field_validator
 
+from wbc.names import class_name
 from wbc.params.base import Section
 from wbc.params.clean import Pixels
 from wbc.params.sources import SourceName
@@ -17,7 +18,7 @@ class ExternalParams(Section):
     @field_validator("rename")
     @classmethod
     def _upper_case(cls, names: dict[str, str]) -> dict[str, str]:
-        return {theirs.strip().upper(): ours.strip().upper() for theirs, ours in names.items()}
+        return {class_name(theirs): class_name(ours) for theirs, ours in names.items()}
 
 
 class EvaluateParams(Section):

@@ -4,7 +4,7 @@ import re
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, field_validator, model_validator
 
 from wbc.params.base import Section
 
@@ -25,30 +25,33 @@ SourceName = Literal["bccd", "smears", "folders", "npz", "blood_cells"]
 
 
 class GroupsParams(Section):
-    """A CSV file with the columns id and group, or a pattern that captures the group in a file's name."""
+    """A CSV file with the columns id and group, and a pattern that captures the group in a file's name.
 
-    file: str | None = None
+    ``file`` is a dep of the stage download, relative to dvc.yaml, so that DVC notices an edit of it.
+    """
+
+    file: str
     pattern: str | None = None
 
-    @model_validator(mode="after")
-    def _is_one_of_two(self) -> "GroupsParams":
-        if (self.file is None) == (self.pattern is None):
-            raise ValueError("give either file or pattern")
-        if self.pattern is not None:
-            try:
-                count = re.compile(self.pattern).groups
-            except re.error as error:
-                raise ValueError(f"pattern is no regular expression: {error}") from error
-            if count != 1:
-                raise ValueError(f"pattern must have one capturing group, has {count}")
-        return self
+    @field_validator("pattern")
+    @classmethod
+    def _captures_once(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        try:
+            count = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"no regular expression: {error}") from error
+        if count != 1:
+            raise ValueError(f"must have one capturing group, has {count}")
+        return pattern
 
 
 class DataParams(Section):
     """Which source the images come from, and which patient or slide each of them belongs to."""
 
     source: SourceName
-    groups: GroupsParams | None
+    groups: GroupsParams
 
 
 class BccdParams(Section):

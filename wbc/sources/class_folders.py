@@ -1,6 +1,8 @@
 """Trees of class folders, with or without train and test folders above them, and the records made from them."""
 
+import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -8,10 +10,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib")
+from wbc.names import readable
+from wbc.sources.layout import count_wrappers, find_places
+
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".gif", ".jp2", ".pbm",
+            ".pgm", ".ppm", ".pnm")  # fmt: skip
 IMAGES = "images"  # the folder below data/raw
-_PARTS = {"train": "train", "val": "validation", "test": "test"}  # by the beginning of a folder's name
-_PART_FOLDER = re.compile(r"(train|val|test)(?:ing|id|idation)?(?:[-_ ]?[a-z0-9])?", re.IGNORECASE)  # testA, Test-2
 
 
 class Selection(NamedTuple):
@@ -22,52 +26,46 @@ class Selection(NamedTuple):
     rename: Mapping[str, str] = {}
 
 
-def class_name(folder: str) -> str:
-    """Return the name of a class as it is written everywhere: «Ly, atypical » is LY ATYPICAL.
-
-    A comma would stand between the classes of several cells.
-    """
-    return " ".join(folder.replace(",", " ").split()).upper()
-
-
 def is_image(path: str) -> bool:
     """Tell whether a path with slashes names an image of a known format that is not hidden."""
     parts = PurePosixPath(path).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and PurePosixPath(path).suffix.lower() in SUFFIXES
+    return not any(map(_is_hidden, parts)) and PurePosixPath(path).suffix.lower() in SUFFIXES
 
 
 def plan_records(paths: Sequence[str], *, selection: Selection) -> tuple[pd.DataFrame, list[str]]:
     """Return the records (wbc.manifest.RECORDS) of images and the path of each, both in the order of the paths.
 
-    ``paths`` are those of images, with slashes, below one folder. Folders that hold everything are passed over. Then
-    comes train, val, validation or test (any case, perhaps numbered), if there is such a folder, then the class; what
-    lies deeper belongs to the id, which is the path without suffix. An image outside of any class has no category.
-    Raises ValueError when ``selection`` names a class that is not there or leaves none.
+    ``paths`` are those of images, with slashes, below one folder. Folders that hold everything are passed over; what
+    the others mean is told by wbc.sources.layout. The id is the path without suffix, below what is passed over. An
+    image outside of any class has no category.
+    Raises ValueError when ``selection`` names a class that is not there or leaves none, or the layout cannot be told.
     """
     ordered = sorted(paths)
-    depth = _count_wrappers([PurePosixPath(path).parent.parts for path in ordered])
-    placed = [_place(PurePosixPath(path).parent.parts[depth:]) for path in ordered]
-    present = Counter(name for _, name in placed if name)
+    if not ordered:
+        raise ValueError(f"there is no image; the suffixes known are {' '.join(SUFFIXES)}")
+    folders = [PurePosixPath(path).parent.parts for path in ordered]
+    depth = count_wrappers(folders)
+    placed = find_places([names[depth:] for names in folders], include=selection.include)
+    present = Counter(place.category for place in placed if place.category)
     _require_classes(selection, present)
     taken = [
         row
-        for row, (_, name) in enumerate(placed)
-        if name not in selection.exclude and (name in selection.include or not selection.include)
+        for row, place in enumerate(placed)
+        if place.category not in selection.exclude and (place.category in selection.include or not selection.include)
     ]
     if not taken:
         raise ValueError(f"no image is left: include and exclude rule out each of {_counted(present)}")
     below = ["/".join(PurePosixPath(ordered[row]).parts[depth:]) for row in taken]
     identifiers = _make_identifiers(below)
-    names = [placed[row][1] for row in taken]
+    names = [placed[row].category for row in taken]
     records = pd.DataFrame(
         {
             "id": identifiers,
             "file": [f"{IMAGES}/{name}{_suffix(path)}" for name, path in zip(identifiers, below, strict=True)],
             "category": [selection.rename.get(name, name) for name in names],
             "annotation": "",
-            "group": "",
-            "part": [placed[row][0] for row in taken],
+            "group": [placed[row].group for row in taken],
+            "part": [placed[row].part for row in taken],
         }
     )
     return records, [ordered[row] for row in taken]
@@ -83,29 +81,6 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name or 'no part'} {count}" for name, count in sorted(counts.items()))
 
 
-def _count_wrappers(folders: Sequence[tuple[str, ...]]) -> int:
-    """Return how many folders from the top hold every image and are neither a class nor a part."""
-    if not folders:
-        raise ValueError(f"there is no image; the suffixes known are {' '.join(SUFFIXES)}")
-    depth = 0
-    while (
-        all(len(parts) > depth + 1 for parts in folders)
-        and len({parts[depth] for parts in folders}) == 1
-        and not _PART_FOLDER.fullmatch(folders[0][depth])
-    ):
-        depth += 1
-    return depth
-
-
-def _place(folders: tuple[str, ...]) -> tuple[str, str]:
-    """Return the part of the official split and the class of an image in nested ``folders``, empty where unknown."""
-    if not folders:
-        return "", ""
-    if match := _PART_FOLDER.fullmatch(folders[0]):
-        return _PARTS[match[1].lower()], class_name(folders[1]) if len(folders) > 1 else ""
-    return "", class_name(folders[0])
-
-
 def _require_classes(selection: Selection, present: Mapping[str, int]) -> None:
     for key, names in selection._asdict().items():
         unknown = sorted(set(names) - set(present))
@@ -119,7 +94,8 @@ def _suffix(path: str) -> str:
 
 def _make_identifiers(paths: Sequence[str]) -> list[str]:
     """Return a unique name for each path: without suffix unless others differ in it alone, odd characters as _."""
-    stems = [re.sub(r"[^\w./() +=@~-]", "_", path[: len(path) - len(_suffix(path))]) for path in paths]
+    composed = [unicodedata.normalize("NFC", readable(path[: len(path) - len(_suffix(path))])) for path in paths]
+    stems = [re.sub(r"[^\w./() +=@~-]", "_", stem) for stem in composed]
     shared = Counter(stem.lower() for stem in stems)
     taken: set[str] = set()
     identifiers = []
@@ -134,10 +110,64 @@ def _make_identifiers(paths: Sequence[str]) -> list[str]:
     return identifiers
 
 
-def list_images(root: Path) -> list[str]:
-    """Return the images below ``root`` as paths with slashes; say what else is there."""
-    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-    others = [path for path in files if not is_image(path)]
-    if others:
-        print(f"{len(others)} files that are no images are left out, the first {others[0]}")
-    return [path for path in files if is_image(path)]
+class Listed(NamedTuple):
+    """What lies below a folder, as sorted paths with slashes: images, and what is none, each said what it is."""
+
+    images: list[str]
+    others: list[str]  # files that are no images
+    empty: list[str]  # folders without an image, however deep
+    lost: list[str]  # links that lead nowhere, or back to where they are
+
+
+def list_folder(root: Path, *, leave_out: Path | None = None) -> Listed:
+    """Return what lies below ``root``, links followed, without hidden folders and the folder ``leave_out``.
+
+    Raises OSError for a folder that cannot be read.
+    """
+    listed = Listed([], [], [], [])
+    folders: set[str] = set()
+    for place, names, files in os.walk(root, followlinks=True, onerror=_raise):
+        here = PurePosixPath(Path(place).relative_to(root).as_posix())
+        folders.add(str(here))
+        listed.lost.extend(str(here / name) for name in names if _leads_back(Path(place, name)))
+        names[:] = [name for name in names if not _is_hidden(name) and not _leads_back(Path(place, name))]
+        names[:] = [name for name in names if leave_out is None or Path(place, name).resolve() != leave_out.resolve()]
+        for name in files:
+            kind = listed.images if is_image(str(here / name)) else listed.others
+            (kind if Path(place, name).is_file() else listed.lost).append(str(here / name))
+    used = {str(parent) for path in listed.images for parent in PurePosixPath(path).parents}
+    listed.empty.extend(name for name in folders - used if str(PurePosixPath(name).parent) in used | {"."})
+    return Listed(*map(sorted, listed))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _leads_back(path: Path) -> bool:
+    """Tell whether a link leads to a folder that it lies in."""
+    return path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def list_images(root: Path, *, leave_out: Path | None = None) -> list[str]:
+    """Return the images of `list_folder`; say in a line each what else is there."""
+    listed = list_folder(root, leave_out=leave_out)
+    for line in describe_left_out(listed):
+        print(line)
+    return listed.images
+
+
+def describe_left_out(listed: Listed) -> list[str]:
+    """Return a sentence for each sort of thing that is no image."""
+    suffixes = Counter(_suffix(path) or readable(PurePosixPath(path).name) for path in listed.others)
+    sentences = {
+        "files that are no images are left out": listed.others,
+        "folders hold no image of a known format": listed.empty,
+        "links lead nowhere, or back to where they are": listed.lost,
+    }
+    lines = [f"{len(paths)} {text}, the first {readable(paths[0])}" for text, paths in sentences.items() if paths]
+    return [f"{line} ({_counted(suffixes)})" if listed.others and line == lines[0] else line for line in lines]

@@ -8,10 +8,19 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
+from wbc.names import class_name
 from wbc.params.sources import FoldersParams
 from wbc.root import project_root
 from wbc.sources.archive import ArchiveError, read_archive, write_whole
-from wbc.sources.class_folders import Selection, class_name, describe_classes, is_image, list_images, plan_records
+from wbc.sources.class_folders import (
+    Listed,
+    Selection,
+    describe_classes,
+    describe_left_out,
+    is_image,
+    list_images,
+    plan_records,
+)
 from wbc.sources.fetch import WEB, fetch, find_fault
 
 UNPACKED = "unpacked"
@@ -32,6 +41,7 @@ def bring(destination: Path, *, params: FoldersParams) -> pd.DataFrame:
             records = lay_out(source, destination, params=params, place=shutil.copyfile)
         else:
             unpack(source, destination / UNPACKED)
+            (destination / UNPACKED).mkdir(exist_ok=True)  # an archive may hold no image
             records = lay_out(destination / UNPACKED, destination, params=params, place=Path.replace)
             shutil.rmtree(destination / UNPACKED)
     except ArchiveError as error:
@@ -43,11 +53,19 @@ def bring(destination: Path, *, params: FoldersParams) -> pd.DataFrame:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Write the images of a zip or tar below ``folder``. Raises ArchiveError, for an unsafe one before it writes."""
+    """Write the images of a zip or tar below ``folder``; say what else there is.
+
+    Raises ArchiveError, for an unsafe one before it writes.
+    """
+    others = []
     for member, content in read_archive(archive):
         name = "/".join(part for part in PurePosixPath(member.replace("\\", "/")).parts if part != ".")
         if is_image(name):
             write_whole(folder / name, content)
+        else:
+            others.append(name)
+    for line in describe_left_out(Listed([], sorted(others), [], [])):
+        print(line)
 
 
 def lay_out(

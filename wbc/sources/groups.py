@@ -1,26 +1,29 @@
 """Groups that the user supplies: which patient or slide an image belongs to."""
 
 import re
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
 
+from wbc.names import tidy
 from wbc.params.sources import GroupsParams
-from wbc.root import project_root
 
 
 def supply_groups(records: pd.DataFrame, *, params: GroupsParams) -> pd.DataFrame:
     """Return the records (wbc.manifest.RECORDS) with the groups that ``params`` gives them in place of their own.
 
-    A record that the file does not name keeps what it had; a pattern must match every record. Raises ValueError.
+    What the file names counts first, then what the pattern captures, which must match every record; else a record keeps
+    what it had. All groups are tidied (wbc.names.tidy). Raises ValueError.
     """
-    if params.file is not None:
-        path = project_root() / Path(params.file).expanduser()
-        named = records["id"].map(_read_groups(path, identifiers=set(records["id"])))
-        if named.isna().any():
-            print(f"data.groups: {path} names no group for {named.isna().sum()} of {len(records)} images")
-        return records.assign(group=named.fillna(records["group"]))
-    return records.assign(group=_match_groups(records["id"], pattern=str(params.pattern)))
+    groups = records["group"] if params.pattern is None else _match_groups(records["id"], pattern=params.pattern)
+    path = Path(params.file)
+    identifiers = records["id"].map(tidy)
+    supplied = _read_groups(path, identifiers=set(identifiers))
+    named = identifiers.map(supplied).astype(object)
+    if supplied and named.isna().any():
+        print(f"data.groups: {path} names no group for {named.isna().sum()} of {len(records)} images")
+    return records.assign(group=named.fillna(groups).map(tidy))
 
 
 def _read_groups(path: Path, *, identifiers: set[str]) -> dict[str, str]:
@@ -31,9 +34,11 @@ def _read_groups(path: Path, *, identifiers: set[str]) -> dict[str, str]:
         raise ValueError(f"data.groups: {path} does not exist") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"data.groups: {path} is not a CSV file in UTF-8: {error}") from error
+    table = table.rename(columns=tidy)
     if not {"id", "group"} <= set(table.columns):
         raise ValueError(f"data.groups: {path} needs the columns id and group, has {list(table.columns)}")
-    table = table.loc[table["group"] != "", ["id", "group"]].drop_duplicates()
+    table = table[["id", "group"]].map(tidy)
+    table = table[table["group"] != ""].drop_duplicates()
     unknown = table.loc[~table["id"].isin(identifiers), "id"]
     if not unknown.empty:
         raise ValueError(
@@ -49,7 +54,8 @@ def _read_groups(path: Path, *, identifiers: set[str]) -> dict[str, str]:
 def _match_groups(identifiers: pd.Series, *, pattern: str) -> pd.Series:
     """Return what the pattern captures in each file name, or in each path if the pattern has a slash."""
     names = identifiers if "/" in pattern else identifiers.str.rpartition("/")[2]
-    found = names.map(lambda name: match[1] if (match := re.search(pattern, name)) else None)
+    composed = unicodedata.normalize("NFC", pattern)  # as the ids are
+    found = names.map(lambda name: match[1] if (match := re.search(composed, name)) else None)
     missed = names[found.isna() | (found == "")]
     if not missed.empty:
         raise ValueError(

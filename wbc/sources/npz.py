@@ -14,9 +14,10 @@ from numpy.lib import format as npy
 from tqdm import tqdm
 
 from wbc.arrays import Image
+from wbc.names import class_name
 from wbc.params.sources import NpzParams
 from wbc.root import project_root
-from wbc.sources.class_folders import IMAGES, class_name, describe_classes
+from wbc.sources.class_folders import IMAGES, describe_classes
 from wbc.sources.fetch import WEB, fetch, find_fault
 
 PARTS = {"train": "train", "val": "validation", "test": "test"}  # the file's names and ours

@@ -1,0 +1,68 @@
+"""Names of classes, images and groups, however people, spreadsheets and file systems spell them."""
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the check of the parameters starts sooner without pandas
+    import pandas as pd
+
+
+def readable(name: str) -> str:
+    """Return a file name that can be printed and written: bytes that are no UTF-8 are taken for Latin-1."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("latin-1")
+    return name
+
+
+def tidy(name: str) -> str:
+    """Return ``name`` with composed accents (NFC), without blanks at its ends, and with one space for blanks within."""
+    return " ".join(unicodedata.normalize("NFC", readable(name)).split())
+
+
+def class_name(name: str) -> str:
+    """Return the name of a class as it is written everywhere: «Ly, atypical » is LY ATYPICAL.
+
+    A comma would stand between the classes of several cells.
+    """
+    return tidy(name.replace(",", " ").upper())
+
+
+def near_equal(names: Iterable[str]) -> list[list[str]]:
+    """Return those ``names``, sorted, that differ from each other in case, accents, blanks, - and _ alone."""
+    alike: dict[str, list[str]] = {}
+    for name in sorted(set(names)):
+        alike.setdefault(_fold(name), []).append(name)
+    return [spellings for spellings in alike.values() if len(spellings) > 1]
+
+
+def require_two_classes(names: Iterable[str]) -> None:
+    """Raise ValueError where there are fewer than two classes among ``names``, empty ones left aside."""
+    classes = sorted({*names} - {""})
+    if len(classes) < 2:
+        found = f"only one class, {classes[0]}" if classes else "no class"
+        raise ValueError(
+            f"there is {found}, and a classifier needs two or more; class folders name them, see README.md"
+        )
+
+
+def _fold(name: str) -> str:
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in letters if not (unicodedata.combining(letter) or letter in "-_ "))
+
+
+def classes_of(records: "pd.DataFrame") -> set[str]:
+    """Return the names of all classes in records (wbc.manifest.RECORDS); an image may have several."""
+    return {class_name(name) for category in records["category"] for name in category.split(",")}
+
+
+def describe_near_equal(records: "pd.DataFrame") -> list[str]:
+    """Return a sentence for each set of near-equal classes or groups in records (wbc.manifest.RECORDS)."""
+    return [
+        f"note: {', '.join(map(repr, spellings))} are {len(spellings)} {kind}: write them alike if they are one"
+        for kind, names in (("classes", classes_of(records)), ("groups", set(records["group"])))
+        for spellings in near_equal(names)
+    ]
