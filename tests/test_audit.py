@@ -97,7 +97,7 @@ def test_files_and_classes_are_those_of_the_source(tmp_path: Path) -> None:
         ["BLAST/slide1/c.jfif.png", "BLAST"],
         ["blast/e.png", "BLAST"],
     ]
-    with pytest.raises(ValueError, match="holds the images: name another folder"):
+    with pytest.raises(ValueError, match="is the folder that is audited: name another"):
         audit(own, output=own)
 
 
