@@ -190,6 +190,21 @@ def test_a_model_whose_weights_cannot_be_had_completes_and_is_labelled_honestly(
     assert labelled.data.tags["weights_used"] == "random"
 
 
+def test_going_back_to_a_model_runs_nothing_again(project: Path) -> None:
+    other = ["dvc", "exp", "run", "-S", "model=leaky_cnn", "-S", "models.leaky_cnn.epochs=1"]
+    before = (project / "models/model.keras").read_bytes()
+    assert executed(run(project, *other)) == ["check", "weights", "train", "evaluate", "explain", "external"]
+    assert (project / "models/model.keras").read_bytes() != before
+    figure = (project / "metrics/figures/evaluate/confusion_matrix.png").read_bytes()
+    run(project, "git", "restore", ".")
+    assert executed(run(project, "dvc", "repro")) == []
+    assert (project / "models/model.keras").read_bytes() == before
+    assert executed(run(project, *other)) == []
+    assert json.loads((project / "metrics/train.json").read_text())["model"] == "leaky_cnn"
+    assert (project / "metrics/figures/evaluate/confusion_matrix.png").read_bytes() == figure
+    assert "leaky_cnn" in run(project, "wbc", "publish", "train")
+
+
 def test_an_unknown_model_stops_before_anything_is_lost(project: Path) -> None:
     before = (project / "models/model.keras").read_bytes()
     output = run(project, "dvc", "exp", "run", "-S", "model=compact_cn", expect=255)

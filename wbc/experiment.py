@@ -47,13 +47,27 @@ def export_results(name: str, *, destination: Path) -> None:
     destination.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=destination.parent, prefix=".export-") as folder:
         aside = Path(folder) / "new"
-        repository.get(RESULTS, str(aside), recursive=True)
+        if not repository.isdir(RESULTS):
+            raise FileNotFoundError(f"{name} has no {RESULTS}/")
+        for path in repository.find(RESULTS):
+            _copy(repository, path, to=aside / Path(path).relative_to(RESULTS))
         for file in filter(repository.exists, SETTINGS):
             repository.get_file(file, str(aside / file))
         write_json(aside / MADE, {"name": name, "files": sorted(_list_files(aside))})
         if destination.exists():
             destination.rename(Path(folder) / "old")
         aside.rename(destination)
+
+
+def _copy(repository: DVCFileSystem, path: str, *, to: Path) -> None:
+    """Copy one file; what only DVC's cache has is left out where the cache lacks it, as in a fresh clone."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        repository.get_file(path, str(to))
+    except FileNotFoundError:
+        if not repository.isdvc(path):
+            raise
+        to.unlink(missing_ok=True)
 
 
 def _resolve(name: str) -> str:
