@@ -72,7 +72,7 @@ def test_a_killed_run_is_carried_on(mirror, project, monkeypatch) -> None:
     raw = project / "raw"
     killed = multiprocessing.get_context("spawn").Process(target=bring, args=(raw,), kwargs={"params": PARAMS})
     killed.start()
-    while killed.is_alive() and not list(raw.glob("Annotations/*.xml")):
+    while killed.is_alive() and len(list(raw.glob("*/BloodImage_*"))) < 2:
         time.sleep(0.001)
     killed.kill()
     killed.join()
