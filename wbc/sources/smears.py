@@ -456,7 +456,7 @@ def _expose(random: np.random.Generator, density: Array, *, size: tuple[int, int
     planes = light * np.exp(-density)
     # The lens focuses blue elsewhere: edges get a purple rim and a yellow line outside, as in BCCD.
     planes[2] = cv2.GaussianBlur(planes[2], (0, 0), random.uniform(2.2, 3.8))
-    image = cv2.GaussianBlur(cv2.merge(planes), (0, 0), random.uniform(0.8, 1.8))
+    image = cv2.GaussianBlur(cv2.merge(list(planes)), (0, 0), random.uniform(0.8, 1.8))
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if size[0] < width else cv2.INTER_CUBIC)
     image += 2 * _noise(random, size[::-1], 1.5)[..., None]
     return image.clip(0, 255, out=image).astype(np.uint8)
