@@ -66,7 +66,7 @@ def test_an_overconfident_network_is_cooled_towards_the_truth_and_calls_the_same
     assert evaluate(truth, after, classes=CLASSES)["log_loss"] < evaluate(truth, before, classes=CLASSES)["log_loss"]
     np.testing.assert_array_equal(after.argmax(axis=1), before.argmax(axis=1))
     scaled = before.astype(np.float64) ** (1 / temperature)
-    np.testing.assert_allclose(after, scaled / scaled.sum(axis=1, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(after, scaled / scaled.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
 
 
 def test_the_calibrated_model_loads_without_this_project_and_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_temperature_belongs_to_the_head() -> None:
     parts = split_at_features(model)
     assert parts is not None
     through = parts.head.predict_on_batch(parts.body.predict_on_batch(IMAGES))
-    np.testing.assert_allclose(through, model.predict_on_batch(IMAGES), rtol=1e-6)
+    np.testing.assert_allclose(through, model.predict_on_batch(IMAGES), rtol=1e-4, atol=1e-6)
 
 
 def test_a_probability_of_zero_stays_a_number() -> None:

@@ -56,7 +56,7 @@ def test_model_goes_from_bytes_to_probabilities_wherever_it_is_loaded(name, exam
     assert probabilities.shape == (2, 5)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(probabilities_elsewhere, probabilities, rtol=1e-5)
+    np.testing.assert_allclose(probabilities_elsewhere, probabilities, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(sums_elsewhere, sums)  # untrained, its probabilities say little of it
 
 
