@@ -54,10 +54,10 @@ demo: setup  ## run the whole pipeline on drawn smears, as an experiment that le
 	wbc show demo
 
 test: setup  ## run the default tests
-	pytest
+	pytest -n 2 --dist loadfile
 
 test-slow: setup  ## run the tests that train or run whole pipelines
-	pytest -m slow
+	pytest -m slow -n 2 --dist loadgroup
 
 leakage: setup  ## measure what a leaky split is worth, for docs/leakage.md: twenty runs
 	dvc exp run --queue -S model=$(MODEL) $(LEAKAGE) -S split.folds=null \

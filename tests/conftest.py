@@ -14,6 +14,13 @@ settings.register_profile("untimed", deadline=None)  # a busy machine is not a f
 settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of one finished pipeline on one worker of `make test-slow`: it takes minutes to make."""
+    for item in items:
+        if "finished" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("finished"))
+
+
 @pytest.fixture(scope="session")
 def mirror() -> Path:
     """The folder that stands in for the network: WBC_MIRROR if it is a folder, else ../shared/mirror, else skip."""
