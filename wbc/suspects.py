@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 FOLDS = 5
 _STRENGTH = 0.01  # inverse of the L2 penalty: there are more features than images
@@ -34,7 +35,7 @@ def out_of_fold_probabilities(
         StandardScaler(), LogisticRegression(C=_STRENGTH, class_weight="balanced", max_iter=1000, random_state=seed)
     )
     folds = StratifiedGroupKFold(n_splits=FOLDS, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
+    with threadpool_limits(1), warnings.catch_warnings():  # the sums of several threads differ in their last bits
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         probabilities = cross_val_predict(model, features, labels, groups=groups, cv=folds, method="predict_proba")
     return pd.DataFrame(probabilities, index=labels.index, columns=sorted(labels.unique()))
