@@ -27,6 +27,20 @@ divide = tf.function(lambda x, y: x / tf.sqrt(y))
 print(np.array_equal(divide(total, tf.constant(variance)), total / np.sqrt(variance)))
 """
 
+JUDGED = """
+import numpy as np, pandas as pd
+from threadpoolctl import threadpool_limits
+from wbc.suspects import out_of_fold_probabilities
+classes = np.arange(340) % 4
+features = (np.random.default_rng(0).normal(size=(340, 1280)) + 0.2 * classes[:, None]).astype(np.float32)
+labels, groups = pd.Series(np.array(list("ABCD"))[classes]), pd.Series([f"i{row}" for row in range(340)])
+found = []
+for threads in (1, 2):
+    with threadpool_limits(threads):
+        found.append(out_of_fold_probabilities(features, labels=labels, groups=groups, seed=1).to_numpy())
+print(np.array_equal(*found))
+"""
+
 TRAINING = """
 import hashlib, sys
 from pathlib import Path
@@ -75,6 +89,10 @@ def run(script: str, *arguments: str) -> list[str]:
 
 def test_roots_are_rounded_as_ieee_754_says_and_not_as_a_processor_likes() -> None:
     assert run(EXACT) == ["True", "True", "True"]
+
+
+def test_labels_are_judged_alike_by_any_number_of_threads() -> None:
+    assert run(JUDGED) == ["True"]
 
 
 @pytest.mark.parametrize("model", FINGERPRINTS)

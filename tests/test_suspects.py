@@ -1,6 +1,5 @@
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from wbc.suspects import choose_judged, out_of_fold_probabilities, rank_suspects
 
@@ -42,14 +41,3 @@ def test_only_classes_of_enough_groups_are_judged() -> None:
     manifest.loc[:3, "label"] = "C"
     assert sorted(choose_judged(manifest)["label"].unique()) == ["A", "B"]
     assert choose_judged(manifest[manifest["label"] != "A"]).empty
-
-
-def test_the_number_of_threads_does_not_matter() -> None:
-    classes = np.arange(200) % 4
-    features = (np.random.default_rng(0).normal(size=(200, 1280)) + 0.2 * classes[:, None]).astype(np.float32)
-    labels, groups = pd.Series(np.array(["A", "B", "C", "D"])[classes]), pd.Series([f"i{row}" for row in range(200)])
-    found = []
-    for threads in (1, 2):
-        with threadpool_limits(threads):
-            found.append(out_of_fold_probabilities(features, labels=labels, groups=groups, seed=1).to_numpy())
-    np.testing.assert_array_equal(*found)
