@@ -191,7 +191,7 @@ def test_a_model_whose_weights_cannot_be_had_completes_and_is_labelled_honestly(
 
 
 def test_going_back_to_a_model_runs_nothing_again(project: Path) -> None:
-    other = ["dvc", "exp", "run", "-S", "model=leaky_cnn", "-S", "models.leaky_cnn.epochs=1"]
+    other = ["dvc", "exp", "run", "-S", "model=leaky_cnn", "-S", "models.leaky_cnn.epochs=2"]
     before = (project / "models/model.keras").read_bytes()
     assert executed(run(project, *other)) == ["check", "weights", "train", "evaluate", "explain", "external"]
     assert (project / "models/model.keras").read_bytes() != before

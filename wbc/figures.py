@@ -104,7 +104,7 @@ def class_measures(path: Path, *, per_class: Mapping[str, Mapping[str, Any]]) ->
             axes.tick_params(axis="y", length=0)
             axes.grid(visible=False, axis="y")
         panels[0].set_yticks(range(len(per_class)), [f"{name}\nn = {s['support']}" for name, s in per_class.items()])
-        panels[1].set_xlabel("with 95 % intervals, Wilson's at 0 and at 1")
+        panels[1].set_xlabel("with 95 % intervals")
 
 
 def class_distribution(path: Path, *, stages: Mapping[str, Mapping[str, int]]) -> None:
