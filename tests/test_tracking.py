@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,25 +33,19 @@ stages:
     - params.yaml:
     outs: [data/checked]
   download:
-    cmd:
-    - python toy.py download
-    - wbc publish download
+    cmd: python toy.py download
     deps: [data/checked, toy.py]
     params: [data]
     outs: [data/raw]
   augment:
-    cmd:
-    - python toy.py augment
-    - wbc publish augment
+    cmd: python toy.py augment
     deps: [data/raw, toy.py]
     params: [seed]
     outs: [data/train.npy, metrics/figures/augment/sheet.jpg]
     metrics:
     - metrics/augment.json: {cache: false}
   train:
-    cmd:
-    - python toy.py train
-    - wbc publish train
+    cmd: python toy.py train
     deps: [data/train.npy, tiny.keras, toy.py]
     params: [model, "models.${model}"]
     outs:
@@ -59,9 +54,7 @@ stages:
     metrics:
     - metrics/train.json: {cache: false}
   evaluate:
-    cmd:
-    - python toy.py evaluate
-    - wbc publish evaluate
+    cmd: python toy.py evaluate
     deps: [data/raw, models/model.keras, toy.py]
     outs:
     - metrics/predictions.csv: {cache: false}
@@ -69,9 +62,7 @@ stages:
     metrics:
     - metrics/evaluation.json: {cache: false}
   explain:
-    cmd:
-    - python toy.py explain
-    - wbc publish explain
+    cmd: python toy.py explain
     deps: [metrics/predictions.csv, models/model.keras, toy.py]
     outs: [metrics/figures/explain/evidence.png]
 """
@@ -81,10 +72,11 @@ TOY = '''\
 
 import json
 import sys
-import time
 from pathlib import Path
 
-STARTED = time.time()
+from wbc.stage import run_stage
+
+STAGE = sys.argv[1]
 HISTORY = """\\
 epoch,loss,accuracy,val_loss,val_accuracy,learning_rate
 0,1.5,0.25,1.4,0.5,0.1
@@ -98,29 +90,33 @@ def write(path, content):
     Path(path).write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-match sys.argv[1]:
-    case "check":
-        write("data/checked", "yes")
-    case "download":
-        write("data/raw/a.jpg", "a")
-        write("data/raw/deeper/b.jpg", "b")
-    case "augment":
-        write("data/train.npy", Path("params.yaml").read_text().splitlines()[0])
-        write("metrics/augment.json", json.dumps({"images": {"A+": 3, "B": 4}, "by": "smote"}))
-        write("metrics/figures/augment/sheet.jpg", "drawn")
-    case "train":
-        write("models/model.keras", Path("tiny.keras").read_bytes())
-        write("metrics/history.csv", HISTORY)
-        train = {"model": "tiny", "weights_used": "random", "best_epoch": 1, "classes": ["A", "B"]}
-        write("metrics/train.json", json.dumps(train))
-        write("metrics/.timing/train.json", json.dumps({"started": STARTED, "seconds": 1.5, "images_per_second": 40}))
-    case "evaluate":
-        per_class = {"A": {"sensitivity": 0.5, "auroc": None}}
-        write("metrics/evaluation.json", json.dumps({"accuracy": 0.75, "per_class": per_class}))
-        write("metrics/predictions.csv", "id,truth")
-        write("metrics/figures/evaluate/confusion.png", "drawn")
-    case "explain":
-        write("metrics/figures/explain/evidence.png", "drawn")
+def main():
+    match STAGE:
+        case "check":
+            write("data/checked", "yes")
+        case "download":
+            write("data/raw/a.jpg", "a")
+            write("data/raw/deeper/b.jpg", "b")
+        case "augment":
+            write("data/train.npy", Path("params.yaml").read_text().splitlines()[0])
+            write("metrics/augment.json", json.dumps({"images": {"A+": 3, "B": 4}, "by": "smote"}))
+            write("metrics/figures/augment/sheet.jpg", "drawn")
+        case "train":
+            write("models/model.keras", Path("tiny.keras").read_bytes())
+            write("metrics/history.csv", HISTORY)
+            train = {"model": "tiny", "weights_used": "random", "best_epoch": 1, "classes": ["A", "B"]}
+            write("metrics/train.json", json.dumps(train))
+            return {"images_per_second": 40}
+        case "evaluate":
+            per_class = {"A": {"sensitivity": 0.5, "auroc": None}}
+            write("metrics/evaluation.json", json.dumps({"accuracy": 0.75, "per_class": per_class}))
+            write("metrics/predictions.csv", "id,truth")
+            write("metrics/figures/evaluate/confusion.png", "drawn")
+        case "explain":
+            write("metrics/figures/explain/evidence.png", "drawn")
+
+
+run_stage(STAGE, main, published=STAGE != "check")
 '''
 
 
@@ -187,6 +183,11 @@ def locked(folder: Path, stage: str) -> dict[str, str]:
     return {f"{kind[:-1]}.{item['path']}": item["md5"] for kind in ("deps", "outs") for item in lock[kind]}
 
 
+def seconds_of(folder: Path, stage: str) -> float:
+    """What the stage measured of itself."""
+    return float(json.loads((folder / "metrics" / ".timing" / f"{stage}.json").read_text())["seconds"])
+
+
 def outcomes(name: str | None = None) -> dict[str, str]:
     """What publish reports, without the names of runs."""
     return {stage: outcome.split(" in run ")[0].split(",")[0] for stage, outcome in publish(name)}
@@ -215,13 +216,15 @@ def test_what_is_made_of_one_model_shares_one_run(reproduced: Path) -> None:
         "best_accuracy": 0.5,
         "best_val_loss": 0.75,
         "best_val_accuracy": 0.625,
-        "train_seconds": 1.5,
+        "train_seconds": seconds_of(reproduced, "train"),
         "train_images_per_second": 40.0,
+        "evaluate_seconds": seconds_of(reproduced, "evaluate"),
+        "explain_seconds": seconds_of(reproduced, "explain"),
         "test_accuracy": 0.75,
         "test_per_class.A.sensitivity": 0.5,
     }
     assert points(reproduced, row, "val_loss") == [(0, 1.4), (1, 0.75), (2, 1.0)]
-    assert row.info.end_time - row.info.start_time == 1500
+    assert row.info.end_time - row.info.start_time == round(1000 * seconds_of(reproduced, "train"))
 
 
 def test_runs_are_linked_by_the_hashes_of_dvc(reproduced: Path) -> None:
@@ -246,7 +249,11 @@ def test_data_stages_have_their_own_experiment(reproduced: Path) -> None:
     assert download.data.tags.items() >= locked(reproduced, "download").items()
     assert augment.data.tags.items() >= (locked(reproduced, "augment") | {"by": "smote"}).items()
     assert download.data.params == {"data.source": "toy"}
-    assert augment.data.metrics == {"images.A_": 3.0, "images.B": 4.0}
+    assert augment.data.metrics == {
+        "images.A_": 3.0,
+        "images.B": 4.0,
+        "augment_seconds": seconds_of(reproduced, "augment"),
+    }
 
 
 def test_files_and_figures_are_artifacts_below_the_project(reproduced: Path) -> None:
@@ -429,6 +436,23 @@ def test_the_timing_of_another_execution_is_not_used(project: Path, started: flo
 
     (download,) = runs(project, "wbc-data")
     assert download.data.metrics == {}
+
+
+@pytest.mark.parametrize(
+    "main", ["lambda: int('two')", "lambda: os.kill(os.getpid(), signal.SIGKILL)"], ids=["fails", "is killed"]
+)
+def test_a_stage_that_does_not_end_well_shows_nothing(
+    project: Path, monkeypatch: pytest.MonkeyPatch, main: str
+) -> None:
+    monkeypatch.setenv("DVC_STAGE", "download")
+    monkeypatch.setenv("PATH", str(BIN), prepend=os.pathsep)
+    program = f"import os, signal, wbc.stage; wbc.stage.run_stage('download', {main})"
+
+    stage = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+
+    assert stage.returncode in (1, -signal.SIGKILL)
+    assert stage.stdout == ""  # its publisher has ended too, for it would hold this pipe
+    assert runs(project, "wbc-data") == []
 
 
 def test_an_experiment_in_a_clone_lands_in_the_main_workspace(project: Path) -> None:

@@ -1,6 +1,7 @@
 """The console program `wbc`. Each command imports what it needs when it runs, so that `wbc --help` is quick."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -36,14 +37,19 @@ app.command()(promote)
 
 
 @app.command()
-def publish(stage: Annotated[str | None, typer.Argument(help="Only this stage.")] = None) -> None:
+def publish(
+    stage: Annotated[str | None, typer.Argument(help="Only this stage.")] = None,
+    when_told: Annotated[
+        bool, typer.Option("--when-told", help="Get ready, then wait for a line from the stage that started this.")
+    ] = False,
+) -> None:
     """Show in MLflow what the stages' files say and is missing there. A running stage never fails by this."""
     be_quiet()
     be_lean()
     from wbc import tracking
 
     try:
-        for name, outcome in tracking.publish(stage):
+        for name, outcome in tracking.publish(stage, wait=sys.stdin.readline if when_told else None):
             Console(soft_wrap=True).print(Text(f"{name}: {outcome}"))
     except tracking.UnknownStageError as error:
         raise failure(error) from error

@@ -10,7 +10,8 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,12 +83,13 @@ class Record:
         return "fingerprint", self.fingerprint
 
 
-def publish(name: str | None = None) -> Iterator[tuple[str, str]]:
+def publish(name: str | None = None, *, wait: Callable[[], object] | None = None) -> Iterator[tuple[str, str]]:
     """Complete the run of the stage ``name``, or of every stage, in MLflow; yield each stage and what became of it.
 
     The stage whose command is running (DVC_STAGE) is read from its files, because dvc.lock is written after the
     command. Others are read from dvc.lock and left out when their files differ from it. Of MODEL_STAGES those before
-    ``name`` come first. Raises UnknownStageError, and MLflow's errors as they come.
+    ``name`` come first. ``wait`` is called when all is loaded and before a file is read; nothing is published where it
+    returns nothing. Raises UnknownStageError, and MLflow's errors as they come.
     """
     with Repo() as repo:
         stages = {stage.name: stage for stage in repo.index.stages if isinstance(stage, PipelineStage)}
@@ -95,6 +97,11 @@ def publish(name: str | None = None) -> Iterator[tuple[str, str]]:
         if name is not None and name not in stages:
             raise UnknownStageError(f"no stage {name!r} to publish: there are {', '.join(stages)}")
         producers = {out.def_path: out for stage in stages.values() for out in stage.outs}
+        if wait is not None:
+            with suppress(Exception):  # a first connection loads the store; one that fails is made again below
+                connect()
+            if not wait():
+                return
         client = connect()
         for stage in stages if name is None else _up_to(name):
             running = stage == os.environ.get("DVC_STAGE")
