@@ -414,7 +414,6 @@ def ready_to_train(tmp_path: Path) -> Path:
     edit_params(project, models__compact_cnn__epochs=40, train__patience=None)
     yaml = YAML()
     stages = yaml.load(project / "dvc.yaml")["stages"]
-    stages["train"]["cmd"] = stages["train"]["cmd"][0]
     yaml.dump({"stages": {"train": stages["train"]}}, project / "dvc.yaml")
     images = np.random.default_rng(0).integers(0, 256, (16, 64, 64, 3), dtype=np.uint8)
     for path in (project / "data", project / "models/pretrained"):
