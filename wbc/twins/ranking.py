@@ -169,7 +169,7 @@ def _write_postings(index: Index, *, words: int) -> None:
         lengths[start:end] = np.sqrt(np.bincount(owners - start, weights=rarity[found] ** 2, minlength=end - start))
         order = np.argsort(found, kind="stable")
         found = found[order]
-        places = free[found] + np.arange(len(found)) - np.searchsorted(found, found)
+        places = free[found] + _numbers_among_equals(found)
         holders[places] = owners[order]
         turns[places] = _turns(index.places(start, end)[order, 3])
         free += np.bincount(found, minlength=words)
@@ -212,17 +212,14 @@ def _rank_one(photograph: int, *, index: Index, postings: _Postings) -> Ranking:
     words = np.concatenate([_read_words(name, index, photograph, photograph + 1) for name in ("words", "mirrored")])
     held = postings.bounds[words + 1] - postings.bounds[words]
     votes = np.repeat(np.arange(len(words)), held)  # the keypoint, plain or mirrored, that each vote is of
-    places = np.repeat(postings.bounds[words] - np.cumsum(held) + held, held) + np.arange(len(votes))
+    places = _concatenated_ranges(postings.bounds[words], held)
     turned = (postings.turns[places] - _turns(angles)[votes]) // (256 // _TURNS)
     mirrored = votes >= len(words) // 2
     # Votes for one photograph, straight or mirrored, and one rotation are a cell of a table with few cells filled.
     cell = (postings.holders[places].astype(np.int64) * 2 + mirrored) * _TURNS + turned
     cells, of_cell, counts = np.unique(cell, return_inverse=True, return_counts=True)
     weights = np.bincount(of_cell, weights=postings.rarity[words[votes]] ** 2)
-    nearby = cells - cells % _TURNS + (cells + 1) % _TURNS  # the neighbouring rotation
-    where = np.minimum(np.searchsorted(cells, nearby), len(cells) - 1)
-    filled = cells[where] == nearby
-    counts, weights = counts + filled * counts[where], weights + filled * weights[where]
+    counts, weights = (_with_next_rotation(cells, values) for values in (counts, weights))
     enough = (counts >= _VOTES) & (cells // (2 * _TURNS) != photograph)
     second, flips = np.divmod(cells[enough] // _TURNS, 2)
     score = weights[enough] / postings.lengths[second]
@@ -230,3 +227,35 @@ def _rank_one(photograph: int, *, index: Index, postings: _Postings) -> Ranking:
     first_of_each = np.sort(np.unique(second[order], return_index=True)[1])[:_POOL]
     best = order[first_of_each]
     return Ranking(np.full(len(best), photograph, np.int32), second[best].astype(np.int32), flips[best].astype(bool))
+
+
+def _numbers_among_equals(values: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return how many equal ones stand before each of the sorted ``values``.
+
+    >>> _numbers_among_equals(np.array([3, 3, 5, 5, 5])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    return np.arange(len(values)) - np.searchsorted(values, values)
+
+
+def _concatenated_ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the whole numbers of each range in turn.
+
+    >>> _concatenated_ranges(np.array([40, 7]), np.array([2, 3])).tolist()
+    [40, 41, 7, 8, 9]
+    """
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
+
+
+def _with_next_rotation(cells: NDArray[np.int64], values: NDArray) -> NDArray:
+    """Return the value of each of the sorted ``cells`` and of the same photograph's next rotation, if it is filled.
+
+    The last of _TURNS = 16 rotations is followed by the first:
+
+    >>> _with_next_rotation(np.array([0, 1, 15, 16]), np.array([10, 20, 30, 40])).tolist()
+    [30, 20, 40, 40]
+    """
+    following = cells - cells % _TURNS + (cells + 1) % _TURNS
+    where = np.minimum(np.searchsorted(cells, following), len(cells) - 1)
+    return values + (cells[where] == following) * values[where]
