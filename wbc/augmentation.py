@@ -90,11 +90,14 @@ def _tasks(plan: pd.DataFrame) -> Iterator[list[Shown]]:
     """Yield what `draw` is to write, block by block."""
     for start in range(0, len(plan), _AT_ONCE):
         part = plan[start : start + _AT_ONCE]
-        keys = [
-            (*filter(None, key),) if kind == "view" else ()
-            for kind, *key in part[["kind", "id", "partner", "copy"]].to_numpy().tolist()
-        ]
+        columns = part[["kind", "id", "partner", "copy"]].to_numpy().tolist()
+        keys = [_view_key(*names) if kind == "view" else () for kind, *names in columns]
         yield list(map(Shown, range(start, start + len(part)), part["position"].tolist(), keys))
+
+
+def _view_key(identifier: str, partner: str, copy: int) -> tuple[str | int, ...]:
+    """Return what keys the draws of a view: the image, its partner if it is blended of two, and the view's number."""
+    return (identifier, partner, copy) if partner else (identifier, copy)
 
 
 def _fill_up(table: pd.DataFrame, *, images: Path, output: Path, params: AugmentParams, seed: int) -> pd.DataFrame:
