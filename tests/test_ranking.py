@@ -36,6 +36,7 @@ def ranked(
             "configuration": model,
             "part": f"{seed}/{fold}",
             "run_id": f"{hits} {fold}",
+            "mlflow.runName": f"{model}-{seed}{fold}",
             "train_seconds": float(hits),
         }
         for model, seed, fold, hits in runs

@@ -77,7 +77,7 @@ def _content(results: Results, *, folder: Path) -> dict[str, Any]:
         "pictures": {
             name: os.path.relpath(figures / f"{name}.png", folder)
             for name in _PICTURES
-            if (figures / f"{name}.png").exists()
+            if (figures / f"{name}.png").exists() and name.partition("/")[0] not in results.stale
         },
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "digests": results.digests,

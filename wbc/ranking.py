@@ -17,6 +17,7 @@ class Row(NamedTuple):
     """One configuration in a ranking."""
 
     run: dict[str, Any]  # parameters, metrics and tags of its latest
+    names: list[str]  # of its runs or experiments, the latest first
     settings: dict[str, str]  # those of its parameters that tell it from the others
     result: Interval
     spread: float  # standard deviation over the seeds, nan for one
@@ -58,6 +59,7 @@ def rank(runs: pd.DataFrame, *, metric: str, read: Callable[[str], Predictions],
         rows.append(
             Row(
                 run={str(key): value for key, value in members.iloc[0].items()},
+                names=members["mlflow.runName"].tolist(),
                 settings=settings[name],
                 result=results[name],
                 spread=spread(list(pools[name].values()), metric=metric),

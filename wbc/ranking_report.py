@@ -1,7 +1,7 @@
 """Writes a ranking down: the table of `wbc compare`, what it leaves out, and its figure."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +23,7 @@ def table_of(ranking: Ranking) -> tuple[list[str], list[list[str]]]:
     metric = ranking.metric.replace("_", " ")
     columns: dict[str, Callable[[Row], str]] = {
         "model": lambda row: f"`{row.run['model']}`",
+        "run": lambda row: _count(row.names),
         "weights": lambda row: name_weights(row.run),
         "other parameters": lambda row: "<br>".join(_describe(row.settings)),
         f"{metric} (95 %)": lambda row: _interval(row.result, form="{:.3f}"),
@@ -62,7 +63,9 @@ def notes_of(ranking: Ranking, left_out: pd.DataFrame) -> list[str]:
     if any(row.mcnemar is not None for row in ranking.rows):
         notes.append("McNemar: exact test that both are right equally often, images taken for independent.")
     for reason, members in left_out.groupby("reason", sort=False):
-        models = [f"{name} ({_count(own['mlflow.runName'])})" for name, own in members.groupby("model", sort=False)]
+        models = [
+            f"{name} ({_count(own['mlflow.runName'].tolist())})" for name, own in members.groupby("model", sort=False)
+        ]
         notes.append(f"Left out, {reason}: {', '.join(models)}.")
     return notes
 
@@ -96,8 +99,8 @@ def _draw(ranking: Ranking, *, path: Path) -> None:
     )
 
 
-def _count(names: pd.Series) -> str:
-    return names.iloc[0] if len(names) == 1 else f"{len(names)} runs"
+def _count(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} runs"
 
 
 def _describe(settings: dict[str, str]) -> list[str]:
