@@ -196,23 +196,30 @@ def leakage(
 
 @app.command()
 def data_card(
-    output: Annotated[Path, typer.Option(help="A Markdown file with the marks of such a table.")] = Path(
-        "docs/data-card.md"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The Markdown file; docs/data-card.md for bccd, one of its own for another source."),
+    ] = None,
 ) -> None:
-    """Write what clean, suspects and split found in the data into the data card."""
-    from wbc.data_card import tabulate_data
+    """Write what clean, suspects and split found in the data into the data card of their source."""
+    from wbc.data_card import tabulate_data, write_data_card
+    from wbc.experiment import describe_revision
     from wbc.gate import read_metrics
+    from wbc.lineage import require_current
     from wbc.manifest import SPLITS, SUSPECTS, read_table
-    from wbc.markdown import insert_table
+    from wbc.params.base import read_params
 
     try:
+        require_current(stages=("split", "suspects"))
+        source = read_params()["data"]["source"]
+        output = output or Path("docs", "data-card.md" if source == "bccd" else f"data-card-{source}.md")
         cleaned, parts = (read_metrics(Path(f"metrics/{stage}.json"), stage=stage) for stage in ("clean", "split"))
         suspects = read_table(Path("metrics/suspects.csv"), SUSPECTS)
-        insert_table(output, tabulate_data(cleaned, {part: parts[part] for part in SPLITS}, suspects))
+        table = tabulate_data(cleaned, {part: parts[part] for part in SPLITS}, suspects)
+        write_data_card(output, source=source, table=table)
     except (OSError, ValueError) as error:
         raise failure(error) from error
-    Console(soft_wrap=True).print(f"written to {output}")
+    Console(soft_wrap=True).print(f"written to {output}: {source}, {describe_revision()}")
 
 
 @app.command()
