@@ -11,7 +11,7 @@ from wbc.evaluation_page import class_rows
 from wbc.fallback import fell_back
 from wbc.files import written_aside
 from wbc.manifest import SPLITS
-from wbc.results import CALIBRATION, CLASS_HEADER, OVERALL, Results, confusions, measure_rows
+from wbc.results import CALIBRATION, CLASS_HEADER, OVERALL, Results, confusions, describe_averaging, measure_rows
 from wbc.review import describe_review
 from wbc.scores import format_measure
 from wbc.templating import fill_template
@@ -80,6 +80,7 @@ def _content(results: Results, *, name: str) -> dict[str, Any]:
         "model": training["model"],
         "training": training,
         "random_by_accident": fell_back(training),
+        "averaged": describe_averaging(results),
         "strategy": results.parts["strategy"],
         "parts": {part: results.parts[part] for part in SPLITS},
         "source": results.source,

@@ -114,3 +114,10 @@ def confusions(predictions: pd.DataFrame) -> list[tuple[str, str, int, int]]:
     wrong = predictions[predictions["truth"] != predictions["prediction"]]
     counts, support = Counter(zip(wrong["truth"], wrong["prediction"], strict=True)), Counter(predictions["truth"])
     return [(truth, called, count, support[truth]) for (truth, called), count in counts.most_common()]
+
+
+def describe_averaging(results: Results) -> str:
+    """Return what the model takes the mean of ("8 orientations of each image"); "" for one look of one network."""
+    views, networks = results.params["train"]["views"], results.training["networks"]
+    counts = {"networks": networks, "orientations of each image": views}
+    return " and ".join(f"{count} {name}" for name, count in counts.items() if count > 1)
