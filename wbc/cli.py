@@ -123,7 +123,8 @@ def compare(
         raise failure(error) from error
     header, rows = ranking_report.table_of(ranked)
     table = Table(*header, box=SIMPLE)
-    table.columns[0].no_wrap = True
+    for column in table.columns[:2]:
+        column.no_wrap = True
     for row in rows:
         plain = (cell.replace("`", "").replace("**", "").replace("<br>", "\n").replace(" (", "\n(") for cell in row)
         table.add_row(*plain)

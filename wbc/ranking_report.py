@@ -52,9 +52,11 @@ def notes_of(ranking: Ranking, left_out: pd.DataFrame) -> list[str]:
     if any(row.spread == row.spread for row in ranking.rows):
         notes.append("SD over seeds: standard deviation of what each seed, with folds and draws of its own, gives.")
     for row in ranking.rows:
+        name = ", ".join([f"`{row.run['model']}`", *_describe(row.settings)])
         if row.code:
-            name = ", ".join([f"`{row.run['model']}`", *_describe(row.settings)])
             notes.append(f"The runs of {name} were trained by different code: {', '.join(row.code)}.")
+        if row.other_code:
+            notes.append(f"{name} was trained by other code than the best row: {', '.join(row.other_code)}.")
     if len(ranking.rows) > 1:
         notes.append(
             "p: two-sided, of the paired difference to the best row on the same resamples of groups. Not corrected for "
