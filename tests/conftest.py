@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.locks import write_lock
+
 settings.register_profile("untimed", deadline=None)  # a busy machine is not a fault
 settings.load_profile("untimed")
 
@@ -160,8 +162,6 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
         cv2.imwrite(str(metrics / "figures" / f"{figure}.png"), noise)
     (tmp_path / "params.yaml").write_text((Path(__file__).parents[1] / "params.yaml").read_text())
-    (tmp_path / "dvc.lock").write_text(
-        "{schema: '2.0', stages: {train: {cmd: x, outs: [{path: models/model.keras, md5: abcdef}]}, check: {cmd: x}}}"
-    )
+    write_lock(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path

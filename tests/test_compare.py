@@ -140,6 +140,7 @@ def test_models_on_the_same_folds_are_ranked_and_others_named_with_the_reason(pr
     assert worse["against the best (95 %)"].startswith("-0.162 (-0.2")
     assert worse["p"] == "<0.001"
     assert worse["train stage, s"] == "61"
+    assert worse["run"] == "2 runs"
     assert "p, McNemar" not in header
     text = (tmp_path / "comparison.md").read_text()
     assert "2 test parts (toy, split grouped, seed 1, folds 0, 1), 80 images of one seed." in text
@@ -212,11 +213,21 @@ def test_experiments_of_dvc_are_compared_from_git(
     run("git", "add", ".", folder=folder)
     run("git", "commit", "-m", "a project", folder=folder)
     run("dvc", "exp", "run", "--temp", "--name", "lucky", "-S", "model=poor", folder=folder)
+    run("dvc", "exp", "run", "--temp", "--name", "stopped", "-S", "model=untested", "train", folder=folder)
     monkeypatch.chdir(folder)
 
     result = compare("--experiments", output=tmp_path)
 
     assert result.exit_code == 0, result.output
-    assert [row[0] for row in table(tmp_path)[2:]] == ["`good`", "`poor`"]
+    header, _, *rows = table(tmp_path)
+    assert [row[0] for row in rows] == ["`good`", "`poor`"]
+    assert [row[header.index("run")] for row in rows] == ["HEAD", "lucky"]
+    assert (
+        "Left out, it has no results of its own parameters: evaluate has not run on the models/model.keras that train "
+        "made: untested (stopped)."
+    ) in (tmp_path / "comparison.md").read_text()
+    result = compare("--experiments", "--run", "stopped", output=tmp_path)
+    assert result.exit_code == 2
+    assert "stopped: it has no results of its own parameters" in result.output
     result = compare("--experiments", "--run", "lucky", output=tmp_path)
-    assert [row[0] for row in table(tmp_path)[2:]] == ["`poor`"]
+    assert [row[0] for row in table(tmp_path)[2:]] == ["`poor`"], result.output

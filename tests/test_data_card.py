@@ -1,6 +1,11 @@
-import pandas as pd
+from pathlib import Path
 
-from wbc.data_card import tabulate_data
+import pandas as pd
+from typer.testing import CliRunner
+
+from tests.locks import write_lock
+from wbc.cli import app
+from wbc.data_card import tabulate_data, write_data_card
 
 CLEANED = {
     "records": 9,
@@ -32,3 +37,47 @@ def test_the_card_counts_what_was_kept_dropped_grouped_flagged_and_doubted() -> 
         "| labels in doubt | 3: 2 B like A, 1 A like B |",
         "| test part | 2: 1 A, 1 B |",
     ]
+
+
+def take_source(folder: Path, name: str) -> None:
+    path = folder / "params.yaml"
+    path.write_text(path.read_text().replace("source: bccd ", f"source: {name} "))
+
+
+def test_other_data_get_a_card_of_their_own(recorded: Path) -> None:
+    card = recorded / "docs" / "data-card.md"
+    write_data_card(card, source="bccd", table="| of bccd |\n")
+    take_source(recorded, "folders")
+    before = card.read_text()
+
+    result = CliRunner().invoke(app, ["data-card"])
+    refused = CliRunner().invoke(app, ["data-card", "--output", str(card)])
+
+    assert result.output.startswith("written to docs/data-card-folders.md: folders, ")
+    own = (recorded / "docs" / "data-card-folders.md").read_text()
+    assert own.startswith("# Data card: folders\n")
+    assert "| kept | 5: 3 A, 2 B |" in own
+    assert (refused.exit_code, card.read_text()) == (2, before)
+    assert "is no data card of folders: name another file with --output" in refused.stderr.replace("\n", " ")
+
+
+def test_what_was_written_round_the_table_stays(tmp_path: Path) -> None:
+    card = tmp_path / "card.md"
+    write_data_card(card, source="folders", table="| first |\n")
+    card.write_text(card.read_text() + "\nTaken in 2024.\n")
+
+    write_data_card(card, source="folders", table="| second |\n")
+
+    text = card.read_text()
+    assert "| second |" in text
+    assert "first" not in text
+    assert text.endswith("\nTaken in 2024.\n")
+
+
+def test_counts_of_another_run_are_not_written(recorded: Path) -> None:
+    write_lock(recorded, split={"split": {"fold": 3}})
+
+    result = CliRunner().invoke(app, ["data-card"])
+
+    assert result.exit_code == 2
+    assert "split ran with split.fold=3, params.yaml has 0" in result.stderr

@@ -1,6 +1,8 @@
 """Results come out of git into experiments/, and nothing of anybody else is touched there or elsewhere."""
 
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,9 +12,11 @@ from click.testing import Result
 from dvc.scm import RevError
 from typer.testing import CliRunner
 
+from tests.locks import write_lock
 from wbc.cli import app
 from wbc.experiment import MADE, experiment_folder, export_results
 from wbc.files import write_csv, write_json
+from wbc.params.base import read_params
 from wbc.scores import evaluate, predictions_table
 
 
@@ -38,6 +42,7 @@ def write_results(folder: Path, *, right: int) -> None:
     ids = [str(i) for i in range(10)]
     write_csv(folder / "predictions.csv", predictions_table(ids, ids, truth, chances, ["A", "B"]))
     write_json(folder / "evaluation.json", evaluate(truth, chances, classes=["A", "B"]))
+    write_lock(folder.parent)
 
 
 @pytest.fixture
@@ -54,7 +59,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (project / ".dvc" / "config").touch()
     (project / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
     (project / ".gitignore").write_text("/experiments/\n")
-    (project / "params.yaml").write_text("seed: 1\n")
+    (project / "params.yaml").write_text("model: vgg16\n")
     (tmp_path / "home" / "letter.txt").write_text("a letter")
     git("init", "--initial-branch=main")
     for right, tags in ((9, ("good", "v1/x")), (6, ())):
@@ -72,8 +77,8 @@ def test_the_results_of_a_revision_come_to_a_folder_of_its_name(repository: Path
     assert result.exit_code == 0, result.output
     assert "good: 10 test images, accuracy 0.900" in result.output
     written = contents(repository / "experiments" / "good")
-    assert sorted(written) == [MADE, "evaluation.json", "params.yaml", "predictions.csv"]
-    assert written["params.yaml"] == b"seed: 1\n"
+    assert sorted(written) == [MADE, "dvc.lock", "evaluation.json", "params.yaml", "predictions.csv"]
+    assert written["params.yaml"] == b"model: vgg16\n"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,7 @@ def test_results_replace_older_ones_of_the_same_name(repository: Path) -> None:
     result = show("HEAD")
     assert "accuracy 0.300" in result.output
     assert sorted(contents(repository / "experiments")) == [
-        f"HEAD/{name}" for name in (MADE, "evaluation.json", "new.json", "params.yaml")
+        f"HEAD/{name}" for name in (MADE, "dvc.lock", "evaluation.json", "new.json", "params.yaml")
     ]
 
 
@@ -189,3 +194,102 @@ def test_an_unknown_name_is_an_error_of_dvc(repository: Path, tmp_path: Path) ->
     with pytest.raises(RevError):
         export_results("unheard-of", destination=tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("command", [["show"], ["report", "--experiment"]])
+def test_results_of_another_run_are_refused_and_nothing_is_written(repository: Path, command: list[str]) -> None:
+    (repository / "params.yaml").write_text("model: vgg16\nseed: 2\n")
+    write_lock(repository, train={"seed": 1})
+    git("add", "--all")
+    git("commit", "-m", "parameters without a run")
+    git("checkout", "good")
+    before = contents(repository)
+
+    result = CliRunner().invoke(app, [*command, "main"])
+
+    assert result.exit_code == 2
+    assert "main has no results of its own parameters: train ran with seed=1, params.yaml has 2\n" in result.stderr
+    assert contents(repository) == before
+
+
+def test_what_a_later_stage_made_for_another_run_is_left_out(repository: Path) -> None:
+    for name in ("explain/evidence.png", "evaluate/confusion_matrix.png"):
+        (repository / "metrics" / "figures" / name).parent.mkdir(parents=True)
+        (repository / "metrics" / "figures" / name).touch()
+    write_json(repository / "metrics" / "external.json", {})
+    write_lock(repository, external={"seed": 1}, explain={"seed": 1})
+    git("add", ".")
+    git("commit", "-m", "evaluate and no more")
+
+    assert show("HEAD").exit_code == 0
+
+    assert sorted(contents(repository / "experiments" / "HEAD")) == [
+        MADE,
+        "dvc.lock",
+        "evaluation.json",
+        "figures/evaluate/confusion_matrix.png",
+        "params.yaml",
+        "predictions.csv",
+    ]
+
+
+PIPELINE = """\
+stages:
+  train:
+    cmd: x
+    deps: [data/cells.npy, data/split.csv]
+    params: [model, seed, data, split]
+    outs: [models/model.keras]
+    metrics: [metrics/train.json: {cache: false}]
+  evaluate:
+    cmd: x
+    deps: [models/model.keras]
+    metrics: [metrics/evaluation.json: {cache: false}]
+    plots: [metrics/predictions.csv: {cache: false}]
+"""
+
+
+@pytest.fixture
+def project_below(recorded: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: a project with results, two folders below the top folder of the git repository."""
+    for name in [name for name in os.environ if name.startswith(("DVC_", "MLFLOW_"))]:
+        monkeypatch.delenv(name)
+    top = tmp_path_factory.mktemp("top")
+    project = top / "team" / "project"
+    shutil.copytree(recorded, project)
+    monkeypatch.chdir(project)
+    (project / ".dvc").mkdir()
+    (project / ".dvc" / "config").touch()
+    (project / ".gitignore").write_text("/experiments/\n/.dvc/tmp\n")
+    (project / "dvc.yaml").write_text(PIPELINE)
+    params = read_params()
+    write_lock(project, train={key: params[key] for key in ("model", "seed", "data", "split")})
+    git("init", str(top))
+    git("add", ".")
+    git("commit", "-m", "results")
+    return project
+
+
+def test_a_project_in_a_folder_of_another_repository_shows_its_results(project_below: Path) -> None:
+    shown, reported = show("HEAD"), CliRunner().invoke(app, ["report", "--experiment", "HEAD"])
+    judged = CliRunner().invoke(app, ["gate", "--against", "HEAD", "--json", "-"])
+    compared = CliRunner().invoke(app, ["compare", "--experiments", "--metric", "accuracy"])
+
+    assert "HEAD: 5 test images, accuracy 0.800" in shown.output
+    assert (project_below / "experiments" / "HEAD" / "figures" / "suspects" / "gallery.png").exists()
+    assert reported.output.endswith("written to report.html: HEAD, model efficientnet_lite0-abcdef\n")
+    assert "accuracy<b>0.800</b>" in (project_below / "report.html").read_text()
+    champion = json.loads(judged.stdout)["checks"][-1]
+    assert (champion["rule"], champion["outcome"], champion["measured"]) == ("champion", "passed", 0.0)
+    assert compared.exit_code == 0, compared.output
+    assert "| `efficientnet_lite0` | HEAD |" in (project_below / "comparison.md").read_text()
+
+
+def test_a_revision_from_before_the_project_was_there_has_no_results(project_below: Path) -> None:
+    git("checkout", "--orphan", "empty")
+    git("rm", "-r", "--cached", ".")
+    git("commit", "--allow-empty", "-m", "before")
+
+    result = show("HEAD")
+
+    assert (result.exit_code, result.stderr) == (2, "HEAD has no metrics/\n")

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.locks import write_lock
+from wbc.lineage import StaleResultsError
 from wbc.model_card import write_model_card
 from wbc.results import read_results
 
@@ -18,6 +20,7 @@ def written(folder: Path) -> str:
 def change(folder: Path, name: str, **changes: object) -> None:
     path = folder / "metrics" / f"{name}.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    write_lock(folder)
 
 
 def test_the_card_says_what_the_run_was(recorded: Path) -> None:
@@ -58,6 +61,24 @@ def test_an_external_test_is_reported_with_the_classes_that_the_model_does_not_k
         "3 images of C, which it does not know, it called A (2), B (1)" in card
     )
     assert "tested on no other source" not in card
+
+
+def test_the_validation_accuracy_says_what_it_is_of(recorded: Path) -> None:
+    change(recorded, "train", networks=3)
+    card = " ".join(written(recorded).split())
+    assert (
+        "The model that is kept has a validation accuracy of 0.875, its probabilities being the mean of 3 networks and "
+        "8 orientations of each image; the learning curves are of one network, one look at each image."
+    ) in card
+
+
+def test_results_of_other_parameters_get_no_card_and_an_external_test_of_them_is_not_told(recorded: Path) -> None:
+    change(recorded, "external", smears={"known": {"images": 9, "accuracy": 0.5, "macro_f1": 0.25}, "unknown": {}})
+    write_lock(recorded, external={"seed": 5})
+    assert "It was tested on no other source" in written(recorded)
+    write_lock(recorded, suspects={"threads": 5})
+    with pytest.raises(StaleResultsError, match="suspects ran with threads=5, params"):
+        written(recorded)
 
 
 def test_random_weights_and_a_leaky_split_are_said_aloud(recorded: Path) -> None:

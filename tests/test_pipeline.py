@@ -325,7 +325,7 @@ def test_class_folders_of_any_name_go_through_every_stage_and_command(tmp_path: 
     run(project, "wbc", "promote")
     truth = read_table(project / "metrics/predictions.csv", PREDICTIONS)["truth"]
     assert set(truth) == {"0", "1", "NA", "NULL", "TRUE", "10"}
-    for card in ("docs/data-card.md", "docs/model-card.md"):
+    for card in ("docs/data-card-folders.md", "docs/model-card.md"):
         assert set(kinds) - {"True"} <= set(re.findall(r"\w+", (project / card).read_text()))
 
 

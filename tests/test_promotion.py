@@ -14,6 +14,7 @@ from click.testing import Result
 from mlflow import MlflowClient
 from typer.testing import CliRunner
 
+from tests.locks import write_lock
 from wbc import tracking
 from wbc.cli import app
 from wbc.files import write_csv, write_json
@@ -377,6 +378,7 @@ def test_the_gate_compares_with_the_champion_of_the_registry(project: Path) -> N
     train(project, seed=1, right=90)
     command()
     train(project, seed=2, right=80)
+    write_lock(project)
 
     result = CliRunner().invoke(app, ["gate"])
 

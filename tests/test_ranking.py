@@ -36,6 +36,7 @@ def ranked(
             "configuration": model,
             "part": f"{seed}/{fold}",
             "run_id": f"{hits} {fold}",
+            "mlflow.runName": f"{model}-{seed}{fold}",
             "train_seconds": float(hits),
         }
         for model, seed, fold, hits in runs
@@ -102,6 +103,23 @@ def test_pooled_runs_of_different_code_are_named() -> None:
     assert [row.code for row in table.rows] == [["wbc/training.py"], []]
     nobody = pd.DataFrame({"reason": [], "model": []})
     assert "The runs of `a` were trained by different code: wbc/training.py." in notes_of(table, nobody)
+
+
+def test_code_that_one_of_the_pooled_runs_did_not_have_yet_is_named() -> None:
+    runs = [("a", 1, 0, 36), ("a", 1, 1, 34)]
+    table = ranked(*runs, code=["wbc/fused.py"], **{"dep.wbc/fused.py": ["new", None]})
+    assert [row.code for row in table.rows] == [["wbc/fused.py"]]
+
+
+def test_rows_of_other_code_than_the_best_are_named() -> None:
+    runs = [("a", 1, 0, 36), ("b", 1, 0, 34), ("c", 1, 0, 30)]
+    code = {"dep.wbc/training.py": ["new", "new", "old"], "dep.wbc/fused.py": ["1", "1", None]}
+    table = ranked(*runs, code=["wbc/training.py", "wbc/fused.py"], **code)
+    assert [row.other_code for row in table.rows] == [[], [], ["wbc/training.py", "wbc/fused.py"]]
+    nobody = pd.DataFrame({"reason": [], "model": []})
+    notes = notes_of(table, nobody)
+    assert "`c` was trained by other code than the best row: wbc/training.py, wbc/fused.py." in notes
+    assert not [note for note in notes if note.startswith("`b`")]
 
 
 def test_the_folds_of_a_seed_are_pooled_and_the_best_comes_first() -> None:

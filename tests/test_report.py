@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.locks import write_lock
 from wbc.report import write_report
 from wbc.results import read_results
 
@@ -73,6 +74,7 @@ def test_scores_mistakes_digests_and_parameters_are_on_it(recorded: Path) -> Non
 def test_text_from_files_is_no_markup(recorded: Path) -> None:
     predictions = recorded / "metrics" / "predictions.csv"
     predictions.write_text(predictions.read_text().replace("three", "<b>three</b>"))
+    write_lock(recorded)
     (recorded / "metrics/figures/explain").mkdir()
     cv2.imwrite(str(recorded / "metrics/figures/explain/evidence.png"), np.zeros((4, 4, 3), np.uint8))
     text = written(recorded, name="<i>experiment</i>")
@@ -84,9 +86,32 @@ def test_random_weights_and_a_leaky_split_are_said_aloud(recorded: Path) -> None
     for name, changes in {"train": {"weights_used": "random"}, "split": {"strategy": "leaky"}}.items():
         path = recorded / "metrics" / f"{name}.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    write_lock(recorded)
     text = written(recorded)
     assert "<strong>random weights</strong>" in text
     assert "<strong>leaky</strong>" in text
+
+
+def test_figures_of_a_stage_that_made_them_for_another_run_are_not_on_it(recorded: Path) -> None:
+    (recorded / "metrics/figures/explain").mkdir()
+    cv2.imwrite(str(recorded / "metrics/figures/explain/evidence.png"), np.zeros((4, 4, 3), np.uint8))
+    assert "What in the image speaks for the prediction" in written(recorded)
+
+    write_lock(recorded, explain={"seed": 5})
+
+    assert "What in the image speaks for the prediction" not in written(recorded)
+
+
+def test_the_validation_accuracy_says_what_it_is_of(recorded: Path) -> None:
+    params = recorded / "params.yaml"
+    averaged = "accuracy of 0.875, its probabilities being the mean of 8 orientations of each image; the curves are"
+    (recorded / "metrics/figures/augment").mkdir()
+    cv2.imwrite(str(recorded / "metrics/figures/augment/views.png"), np.zeros((4, 4, 3), np.uint8))
+    assert averaged in " ".join(written(recorded).split())
+
+    params.write_text(params.read_text().replace("  views: 8 ", "  views: 1 "))
+
+    assert "a validation accuracy of 0.875.</p>" in " ".join(written(recorded).split())
 
 
 @pytest.mark.slow
@@ -107,7 +132,9 @@ def test_an_earlier_revision_is_reported_from_git(recorded: Path) -> None:
     (recorded / "metrics" / "evaluation.json").write_text("{}")
     (recorded / "params.yaml").write_text("model: another")
 
-    assert run("wbc", "report", "--experiment", "HEAD", "--output", "earlier.html") == "written to earlier.html\n"
+    assert run("wbc", "report", "--experiment", "HEAD", "--output", "earlier.html") == (
+        "written to earlier.html: HEAD, model efficientnet_lite0-abcdef\n"
+    )
     text = (recorded / "earlier.html").read_text()
     assert "<dt>run</dt><dd>HEAD</dd>" in text
     assert "accuracy<b>0.800</b>" in text

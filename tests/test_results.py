@@ -3,6 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.locks import write_lock
 from wbc.data_card import tabulate_data
 from wbc.evaluation_page import class_rows
 from wbc.manifest import SPLITS
@@ -12,7 +13,7 @@ from wbc.results import CLASS_HEADER, OVERALL, confusions, measure_rows, read_re
 def test_the_files_of_a_run_are_read_together(recorded: Path) -> None:
     results = read_results()
     assert results.source == "bccd"
-    assert results.digests == {"models/model.keras": "abcdef"}
+    assert results.digests["models/model.keras"] == "abcdef"
     assert results.predictions["id"].tolist() == ["one", "two", "three", "four", "five"]
 
 
@@ -40,6 +41,7 @@ def test_class_names_stay_the_text_they_are(recorded: Path) -> None:
     for name in ("predictions", "suspects"):
         file = recorded / "metrics" / f"{name}.csv"
         file.write_text(file.read_text().replace(",A", ",NA").replace(",B", ",True").replace("two", "007"))
+    write_lock(recorded)
     results = read_results()
     assert results.predictions["id"].tolist() == ["one", "007", "three", "four", "five"]
     assert results.predictions["truth"].tolist() == ["NA", "NA", "NA", "True", "True"]

@@ -123,7 +123,8 @@ def compare(
         raise failure(error) from error
     header, rows = ranking_report.table_of(ranked)
     table = Table(*header, box=SIMPLE)
-    table.columns[0].no_wrap = True
+    for column in table.columns[:2]:
+        column.no_wrap = True
     for row in rows:
         plain = (cell.replace("`", "").replace("**", "").replace("<br>", "\n").replace(" (", "\n(") for cell in row)
         table.add_row(*plain)
@@ -196,23 +197,30 @@ def leakage(
 
 @app.command()
 def data_card(
-    output: Annotated[Path, typer.Option(help="A Markdown file with the marks of such a table.")] = Path(
-        "docs/data-card.md"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The Markdown file; docs/data-card.md for bccd, one of its own for another source."),
+    ] = None,
 ) -> None:
-    """Write what clean, suspects and split found in the data into the data card."""
-    from wbc.data_card import tabulate_data
+    """Write what clean, suspects and split found in the data into the data card of their source."""
+    from wbc.data_card import tabulate_data, write_data_card
+    from wbc.experiment import describe_revision
     from wbc.gate import read_metrics
+    from wbc.lineage import require_current
     from wbc.manifest import SPLITS, SUSPECTS, read_table
-    from wbc.markdown import insert_table
+    from wbc.params.base import read_params
 
     try:
+        require_current(stages=("split", "suspects"))
+        source = read_params()["data"]["source"]
+        output = output or Path("docs", "data-card.md" if source == "bccd" else f"data-card-{source}.md")
         cleaned, parts = (read_metrics(Path(f"metrics/{stage}.json"), stage=stage) for stage in ("clean", "split"))
         suspects = read_table(Path("metrics/suspects.csv"), SUSPECTS)
-        insert_table(output, tabulate_data(cleaned, {part: parts[part] for part in SPLITS}, suspects))
+        table = tabulate_data(cleaned, {part: parts[part] for part in SPLITS}, suspects)
+        write_data_card(output, source=source, table=table)
     except (OSError, ValueError) as error:
         raise failure(error) from error
-    Console(soft_wrap=True).print(f"written to {output}")
+    Console(soft_wrap=True).print(f"written to {output}: {source}, {describe_revision()}")
 
 
 @app.command()
@@ -220,7 +228,9 @@ def model_card(
     output: Annotated[Path, typer.Option(help="The Markdown file to write.")] = Path("docs/model-card.md"),
 ) -> None:
     """Write the card of the trained model, from the files of the last run: intended use, data, protocol, results."""
+    from wbc.experiment import describe_revision
     from wbc.files import require_output
+    from wbc.lineage import name_model
     from wbc.model_card import write_model_card
     from wbc.results import read_results
 
@@ -229,7 +239,7 @@ def model_card(
         write_model_card(output, read_results())
     except (OSError, ValueError) as error:
         raise failure(error) from error
-    Console(soft_wrap=True).print(f"written to {output}")
+    Console(soft_wrap=True).print(f"written to {output}: {describe_revision()}, model {name_model()}")
 
 
 @app.command()
@@ -244,21 +254,22 @@ def report(
 
     from wbc.experiment import describe_revision, experiment_folder, export_results
     from wbc.files import require_output
+    from wbc.lineage import name_model
     from wbc.report import write_report
     from wbc.results import read_results
 
     try:
         require_output(output, suffixes=[".html", ".htm"])
         if experiment is None:
-            write_report(output, read_results(), name=describe_revision())
+            name, home, results = describe_revision(), Path(), read_results()
         else:
-            folder = experiment_folder(experiment)
-            export_results(experiment, destination=folder)
-            results = read_results(folder, params=folder / "params.yaml", lock=folder / "dvc.lock")
-            write_report(output, results, name=experiment)
+            name, home = experiment, experiment_folder(experiment)
+            export_results(experiment, destination=home)
+            results = read_results(home, home=home)
+        write_report(output, results, name=name)
     except (OSError, ValueError, RevError) as error:
         raise failure(error) from error
-    Console(soft_wrap=True).print(f"written to {output}")
+    Console(soft_wrap=True).print(Text(f"written to {output}: {name}, model {name_model(home)}"))
 
 
 def _write_table(output: Path, *, files: Sequence[str], tabulate: Callable[["pd.DataFrame"], str]) -> None:
@@ -285,6 +296,7 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
 
     from wbc.experiment import experiment_folder, export_results
     from wbc.gate import read_metrics
+    from wbc.lineage import name_model
     from wbc.scores import describe, format_measure
 
     folder = experiment_folder(experiment)
@@ -302,10 +314,12 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
     overall = ", ".join(describe(evaluation, metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1"))
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{experiment}: {evaluation['images']} test images, {overall}", table, sep="\n")
+    console.print(f"model {name_model(folder)}")
     if (page := folder / "evaluation.md").exists():
         console.print(f"in brackets 95 % intervals; more in {page}")
     console.print(f"confusion matrix and other figures: {folder / 'figures' / 'evaluate'}")
-    console.print("compare experiments: .venv/bin/dvc exp show        compare runs in MLflow: make ui")
+    console.print(Text(f"as one page: wbc report --experiment {experiment}        plots: dvc plots diff {experiment}"))
+    console.print("compare experiments: dvc exp show        compare runs in MLflow: make ui")
 
 
 @app.command()

@@ -47,10 +47,11 @@ def choose_runs(
     """Return those ``runs`` that can be ranked together, and the others with the reason.
 
     ``runs`` has the latest first (wbc.tracking.read_runs). A configuration is every parameter but seed and fold, and
-    the weights in fact used. Left out are runs of a leaky split, runs on other images than those of ``locked`` (the MD5
-    of CELLS and SPLIT in dvc.lock), or than those of the latest run, by the same source and cleaning, and all but the
-    latest run of one configuration on one split. Of the rest those are ranked together that were tested on the same
-    test parts: first those with the locked one, then where there are several, then most runs, then most parts.
+    the weights in fact used. Left out are runs with a ``fault`` (wbc.experiment.read_experiments), of a leaky split, on
+    other images than those of ``locked`` (the MD5 of CELLS and SPLIT in dvc.lock), or than those of the latest run, by
+    the same source and cleaning, and all but the latest run of one configuration on one split. Of the rest those are
+    ranked together that were tested on the same test parts: first those with the locked one, then where there are
+    several, then most runs, then most parts.
     Raises UnlikeRunsError where ``models`` or ``names`` (of runs or experiments) are given and one of them would not be
     ranked, and where nothing is left.
     """
@@ -88,8 +89,12 @@ def _judge(runs: pd.DataFrame, *, locked: Mapping[str, str]) -> pd.Series:
     reasons[runs.reindex(columns=list(_PLACE)).isna().any(axis=1)] = "its source, split or seed was not recorded"
     leaky = (runs.reindex(columns=["split.strategy", "test_split_strategy"]) == "leaky").any(axis=1)
     reasons[leaky] = "its split is leaky, it was trained on views of test images"
+    faults = runs.reindex(columns=["fault"])["fault"].fillna("")
+    for fault in set(faults) - {""}:
+        reasons[faults == fault] = f"it has no results of its own parameters: {fault}"
     images, alike = f"dep.{CELLS}", _join(runs, _settings(runs, _ORIGINS))
-    locked_first = runs.assign(other=runs[images] != locked.get(CELLS)).sort_values("other", kind="stable")
+    sound = runs[faults == ""]
+    locked_first = sound.assign(other=sound[images] != locked.get(CELLS)).sort_values("other", kind="stable")
     present = locked_first.groupby(alike)[images].transform("first").reindex(runs.index)
     stale = (runs[images] != present) & (reasons == "")
     reasons[stale] = f"its images were others, another {CELLS} by the same parameters"

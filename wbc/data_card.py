@@ -1,12 +1,33 @@
-"""The table of docs/data-card.md: what the stages counted, reported and doubted in the data."""
+"""The data card: what the stages counted, reported and doubted in the data, on a page of that source alone."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from wbc.cleaning import REASONS
-from wbc.markdown import render_table
+from wbc.files import written_aside
+from wbc.markdown import MARKS, insert_table, render_table
+
+_UNKNOWN = """\
+Made by `wbc data-card`. Origin, licence, patients and known errors are for whoever chose these data to write here: what
+stands outside of the table stays."""
+
+
+def write_data_card(path: Path, *, source: str, table: str) -> None:
+    """Put ``table`` into the data card of ``source`` at ``path``. A card that is not there is made.
+
+    Raises ValueError for a page that is another one's by its first line: its origin and known errors are not those of
+    ``source``.
+    """
+    heading = f"# Data card: {source}"
+    if not path.exists():
+        with written_aside(path) as aside:
+            aside.write_text(f"{heading}\n\n{_UNKNOWN}\n\n" + "\n\n".join(MARKS) + "\n")
+    if path.read_text().partition("\n")[0].casefold() != heading.casefold():
+        raise ValueError(f"{path} is no data card of {source}: name another file with --output")
+    insert_table(path, table)
 
 
 def tabulate_data(cleaned: Mapping[str, Any], parts: Mapping[str, Any], suspects: pd.DataFrame) -> str:

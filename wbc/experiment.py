@@ -1,8 +1,10 @@
 """Takes the results of DVC experiments out of git, without checking them out."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,15 +13,18 @@ from urllib.parse import quote
 
 import pandas as pd
 from dvc.api import DVCFileSystem
+from dvc.fs import GitFileSystem
 from dvc.repo import Repo
 from dvc.scm import resolve_rev
 from dvc.stage import PipelineStage
 
 from wbc.files import write_json
+from wbc.lineage import LOCK, METRICS, explain_staleness, read_stages, require_current
+from wbc.params.base import PARAMS_FILE
 
 EXPERIMENTS = Path("experiments")
-RESULTS = "metrics"
-SETTINGS = ("params.yaml", "dvc.lock")
+RESULTS = METRICS.name
+SETTINGS = (PARAMS_FILE.name, LOCK.name)
 MADE = ".wbc-export.json"  # in a folder of results: the name that they are of, and every file that was written
 
 
@@ -38,25 +43,54 @@ def export_results(name: str, *, destination: Path) -> None:
     params.yaml and dvc.lock, if it has them, come to lie beside its files. An older folder there is replaced if all
     that it holds was written by this function, for the same name. Of several experiments of one name, that of the
     current commit is meant.
-    Raises DVC's RevError for a name that is unknown, or ambiguous on other commits, and ValueError for a folder that
-    holds anything else; both before anything changes.
+    Raises DVC's RevError for a name that is unknown, or ambiguous on other commits, FileNotFoundError for one without
+    results, StaleResultsError for one whose results are another run's, and ValueError for a folder that holds anything
+    else; all before anything changes.
     """
     revision = _resolve(name)
     _refuse_strangers(destination, name=name)
-    repository = DVCFileSystem(rev=revision)
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=destination.parent, prefix=".export-") as folder:
+    with _open(revision) as repository, TemporaryDirectory(dir=destination.parent, prefix=".export-") as folder:
         aside = Path(folder) / "new"
         if not repository.isdir(RESULTS):
             raise FileNotFoundError(f"{name} has no {RESULTS}/")
-        for path in repository.find(RESULTS):
-            _copy(repository, path, to=aside / Path(path).relative_to(RESULTS))
-        for file in filter(repository.exists, SETTINGS):
-            repository.get_file(file, str(aside / file))
+        _copy_results(repository, aside)
+        require_current(aside, home=aside, name=name)
+        _drop_stale(aside)
         write_json(aside / MADE, {"name": name, "files": sorted(_list_files(aside))})
         if destination.exists():
             destination.rename(Path(folder) / "old")
         aside.rename(destination)
+
+
+@contextmanager
+def _open(revision: str) -> Iterator[DVCFileSystem]:
+    """Yield the files of git and DVC at the commit ``revision``, their paths relative to the project's top folder.
+
+    That may lie below git's: Repo(rev=…) takes the one for the other.
+    """
+    with Repo() as here:
+        below = Path(here.root_dir).resolve().relative_to(Path(here.scm.root_dir).resolve())
+        files = GitFileSystem(scm=here.scm, rev=revision)
+        with Repo(str(Path("/") / below), fs=files, scm=here.scm, uninitialized=True) as repo:
+            yield DVCFileSystem(repo=repo)
+
+
+def _copy_results(repository: DVCFileSystem, destination: Path, *, depth: int | None = None) -> None:
+    """Copy metrics/, down to so many levels, and SETTINGS beside its files."""
+    for path in repository.find(RESULTS, maxdepth=depth):
+        _copy(repository, path, to=destination / Path(path).relative_to(RESULTS))
+    for file in filter(repository.exists, SETTINGS):
+        _copy(repository, file, to=destination / file)
+
+
+def _drop_stale(folder: Path) -> None:
+    """Remove from a copy of metrics/ what stages after evaluate had made for another run, such as its maps."""
+    for stage, content in read_stages(folder / LOCK).items():
+        if explain_staleness(folder, home=folder, stage=stage):
+            copies = (folder / Path(out["path"]).relative_to(RESULTS) for out in content["outs"])
+            for copy in copies:
+                shutil.rmtree(copy) if copy.is_dir() else copy.unlink(missing_ok=True)
 
 
 def _copy(repository: DVCFileSystem, path: str, *, to: Path) -> None:
@@ -109,32 +143,36 @@ def describe_revision() -> str:
 def read_experiments() -> pd.DataFrame:
     """Return what wbc.tracking.read_runs does, of the current commit and the DVC experiments on it, the latest first.
 
-    ``run_id`` is the git revision. How long a run took is not in git. Experiments without predictions are left out.
+    ``run_id`` is the git revision. How long a run took is not in git. The column ``fault`` says why the results are
+    another run's, "" where they are not.
     """
     with Repo() as repo:
         revisions = dict(chain.from_iterable(repo.experiments.ls().values())) | {"HEAD": repo.scm.get_rev()}
         ages = {name: -repo.scm.resolve_commit(revision).commit_time for name, revision in revisions.items()}
-    runs = [_read_run(name, revisions[name]) for name in sorted(revisions, key=lambda name: ages[name])]
-    return pd.DataFrame([run for run in runs if run])
+    return pd.DataFrame([_read_run(name, revisions[name]) for name in sorted(revisions, key=lambda name: ages[name])])
 
 
 def read_file(revision: str, path: str) -> str:
     """Return the text of the file ``path`` at a git revision."""
-    return DVCFileSystem(rev=revision).read_text(path)
+    with _open(revision) as repository:
+        return repository.read_text(path)
 
 
 def _read_run(name: str, revision: str) -> dict[str, Any]:
-    """Return one row of read_experiments, empty without predictions."""
+    """Return one row of read_experiments."""
     from wbc.tracking import name_params, read_record  # here, because mlflow takes seconds to start
 
-    with Repo(rev=revision) as repo:
-        stages = {stage.name: stage for stage in repo.index.stages if isinstance(stage, PipelineStage)}
-        producers = {out.def_path: out for stage in stages.values() for out in stage.outs}
-        records = [read_record(stages[stage], producers=producers) for stage in ("train", "evaluate")]
-        if not repo.fs.exists(f"{RESULTS}/predictions.csv"):
-            return {}
-        training = json.loads(repo.fs.read_text(f"{RESULTS}/train.json"))
     run: dict[str, Any] = {"run_id": revision, "mlflow.runName": name, "DVC_EXP_NAME": name}
-    for record in records:
-        run |= name_params(record) | {f"dep.{path}": md5 for path, md5 in record.dependencies.items()}
-    return run | {key: training[key] for key in ("weights_requested", "weights_used")}
+    with _open(revision) as repository, TemporaryDirectory() as folder:
+        stages = {stage.name: stage for stage in repository.repo.index.stages if isinstance(stage, PipelineStage)}
+        producers = {out.def_path: out for stage in stages.values() for out in stage.outs}
+        for record in (read_record(stages[stage], producers=producers) for stage in ("train", "evaluate")):
+            run |= name_params(record) | {f"dep.{path}": md5 for path, md5 in record.dependencies.items()}
+        copies = Path(folder)
+        _copy_results(repository, copies, depth=1)
+        known = (copies / "predictions.csv").exists()
+        run["fault"] = explain_staleness(copies, home=copies) or ("" if known else "there are no predictions")
+        if (copies / "train.json").exists():
+            training = json.loads((copies / "train.json").read_text())
+            run |= {key: training[key] for key in ("weights_requested", "weights_used")}
+    return run

@@ -12,7 +12,7 @@ from wbc.fallback import fell_back
 from wbc.files import written_aside
 from wbc.manifest import SPLITS
 from wbc.markdown import render_table
-from wbc.results import CALIBRATION, CLASS_HEADER, OVERALL, Results, confusions, measure_rows
+from wbc.results import CALIBRATION, CLASS_HEADER, OVERALL, Results, confusions, describe_averaging, measure_rows
 from wbc.review import describe_review
 from wbc.scores import describe
 from wbc.templating import fill_template
@@ -55,6 +55,7 @@ def _content(results: Results, *, folder: Path) -> dict[str, Any]:
         "params": results.params,
         "training": training,
         "random_by_accident": fell_back(training),
+        "averaged": describe_averaging(results),
         "source": results.source,
         "crop": _CROPS[results.params["clean"]["crop"]].format(**results.params["clean"]),
         "strategy": results.parts["strategy"],
@@ -77,7 +78,7 @@ def _content(results: Results, *, folder: Path) -> dict[str, Any]:
         "pictures": {
             name: os.path.relpath(figures / f"{name}.png", folder)
             for name in _PICTURES
-            if (figures / f"{name}.png").exists()
+            if (figures / f"{name}.png").exists() and name.partition("/")[0] not in results.stale
         },
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "digests": results.digests,

@@ -17,6 +17,7 @@ class Row(NamedTuple):
     """One configuration in a ranking."""
 
     run: dict[str, Any]  # parameters, metrics and tags of its latest
+    names: list[str]  # of its runs or experiments, the latest first
     settings: dict[str, str]  # those of its parameters that tell it from the others
     result: Interval
     spread: float  # standard deviation over the seeds, nan for one
@@ -25,6 +26,7 @@ class Row(NamedTuple):
     train_seconds: float  # mean over the runs
     images_per_second: float  # mean over the runs
     code: list[str]  # files of the train stage that differ between its runs
+    other_code: list[str]  # those that are others in its latest run than in the best row's
 
 
 class Ranking(NamedTuple):
@@ -43,7 +45,7 @@ def rank(runs: pd.DataFrame, *, metric: str, read: Callable[[str], Predictions],
     ``read`` returns the predictions of a ``run_id``. The metric is the mean over seeds of that of a seed's folds
     together (wbc.uncertainty.mean_measures), with the 95 % interval of `estimate`. The difference to the best is that
     of the two means, paired: on the same resamples of groups for both. ``code`` are the files of the train stage; which
-    of them differ between the runs of a row, by the columns ``dep.<file>``, is in the row.
+    of them differ between the runs of a row, and from the best row, by the columns ``dep.<file>``, is in the row.
     Raises ValueError for an unknown metric, and for runs of one place that were not tested on the same images.
     """
     pools = {name: pool_seeds(members, read=read) for name, members in runs.groupby("configuration", sort=False)}
@@ -52,12 +54,14 @@ def rank(runs: pd.DataFrame, *, metric: str, read: Callable[[str], Predictions],
     means = pd.Series({name: result.value for name, result in results.items()})
     order = means.sort_values(ascending=metric in CALIBRATION, kind="stable").index.tolist()  # nan comes last
     first = pools[order[0]]
+    latest = runs.drop_duplicates("configuration").set_index("configuration")
     rows = []
     for name in tqdm(order, desc="compare", leave=False):
         members = runs[runs["configuration"] == name]
         rows.append(
             Row(
                 run={str(key): value for key, value in members.iloc[0].items()},
+                names=members["mlflow.runName"].tolist(),
                 settings=settings[name],
                 result=results[name],
                 spread=spread(list(pools[name].values()), metric=metric),
@@ -65,7 +69,8 @@ def rank(runs: pd.DataFrame, *, metric: str, read: Callable[[str], Predictions],
                 mcnemar=None if name == order[0] or len(members) > 1 else _mcnemar(first, pools[name]),
                 train_seconds=_mean(members, "train_seconds"),
                 images_per_second=_mean(members, "evaluate_images_per_second"),
-                code=[path for path in code if f"dep.{path}" in members and members[f"dep.{path}"].nunique() > 1],
+                code=_changed_code(members, code),
+                other_code=_changed_code(pd.concat([latest.loc[[order[0]]], latest.loc[[name]]]), code),
             )
         )
     return Ranking(
@@ -150,6 +155,11 @@ def _differing(runs: pd.DataFrame) -> dict[str, dict[str, str]]:
             if alike[key].nunique(dropna=False) > 1 or (not key.startswith("model.") and rows[key].nunique() > 1)
         }
     return settings
+
+
+def _changed_code(runs: pd.DataFrame, code: Sequence[str]) -> list[str]:
+    """Return those files of ``code`` that differ between ``runs``, or that some of them have not had."""
+    return [path for path in code if f"dep.{path}" in runs and runs[f"dep.{path}"].nunique(dropna=False) > 1]
 
 
 def _mean(runs: pd.DataFrame, column: str) -> float:

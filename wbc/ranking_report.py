@@ -1,7 +1,7 @@
 """Writes a ranking down: the table of `wbc compare`, what it leaves out, and its figure."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +23,7 @@ def table_of(ranking: Ranking) -> tuple[list[str], list[list[str]]]:
     metric = ranking.metric.replace("_", " ")
     columns: dict[str, Callable[[Row], str]] = {
         "model": lambda row: f"`{row.run['model']}`",
+        "run": lambda row: _count(row.names),
         "weights": lambda row: name_weights(row.run),
         "other parameters": lambda row: "<br>".join(_describe(row.settings)),
         f"{metric} (95 %)": lambda row: _interval(row.result, form="{:.3f}"),
@@ -51,9 +52,11 @@ def notes_of(ranking: Ranking, left_out: pd.DataFrame) -> list[str]:
     if any(row.spread == row.spread for row in ranking.rows):
         notes.append("SD over seeds: standard deviation of what each seed, with folds and draws of its own, gives.")
     for row in ranking.rows:
+        name = ", ".join([f"`{row.run['model']}`", *_describe(row.settings)])
         if row.code:
-            name = ", ".join([f"`{row.run['model']}`", *_describe(row.settings)])
             notes.append(f"The runs of {name} were trained by different code: {', '.join(row.code)}.")
+        if row.other_code:
+            notes.append(f"{name} was trained by other code than the best row: {', '.join(row.other_code)}.")
     if len(ranking.rows) > 1:
         notes.append(
             "p: two-sided, of the paired difference to the best row on the same resamples of groups. Not corrected for "
@@ -62,7 +65,9 @@ def notes_of(ranking: Ranking, left_out: pd.DataFrame) -> list[str]:
     if any(row.mcnemar is not None for row in ranking.rows):
         notes.append("McNemar: exact test that both are right equally often, images taken for independent.")
     for reason, members in left_out.groupby("reason", sort=False):
-        models = [f"{name} ({_count(own['mlflow.runName'])})" for name, own in members.groupby("model", sort=False)]
+        models = [
+            f"{name} ({_count(own['mlflow.runName'].tolist())})" for name, own in members.groupby("model", sort=False)
+        ]
         notes.append(f"Left out, {reason}: {', '.join(models)}.")
     return notes
 
@@ -96,8 +101,8 @@ def _draw(ranking: Ranking, *, path: Path) -> None:
     )
 
 
-def _count(names: pd.Series) -> str:
-    return names.iloc[0] if len(names) == 1 else f"{len(names)} runs"
+def _count(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} runs"
 
 
 def _describe(settings: dict[str, str]) -> list[str]:

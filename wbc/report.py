@@ -1,6 +1,7 @@
 """Puts a run on one HTML page that needs no other file: tables, figures, parameters."""
 
 import base64
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from wbc.evaluation_page import class_rows
 from wbc.fallback import fell_back
 from wbc.files import written_aside
 from wbc.manifest import SPLITS
-from wbc.results import CALIBRATION, CLASS_HEADER, OVERALL, Results, confusions, measure_rows
+from wbc.results import CALIBRATION, CLASS_HEADER, OVERALL, Results, confusions, describe_averaging, measure_rows
 from wbc.review import describe_review
 from wbc.scores import format_measure
 from wbc.templating import fill_template
@@ -79,6 +80,7 @@ def _content(results: Results, *, name: str) -> dict[str, Any]:
         "model": training["model"],
         "training": training,
         "random_by_accident": fell_back(training),
+        "averaged": describe_averaging(results),
         "strategy": results.parts["strategy"],
         "parts": {part: results.parts[part] for part in SPLITS},
         "source": results.source,
@@ -92,14 +94,15 @@ def _content(results: Results, *, name: str) -> dict[str, Any]:
         "review": describe_review(evaluation["review"]) if evaluation.get("review") else None,
         "mistakes": wrong.assign(confidence=confidence).sort_values(["confidence", "id"], ascending=[False, True]),
         "suspects": results.suspects,
-        "sections": _sections(results.folder / "figures"),
+        "sections": _sections(results.folder / "figures", stale=results.stale),
         "settings": results.settings,
     }
 
 
-def _sections(figures: Path) -> dict[str, list[Picture]]:
-    """Return the pictures of each section that has any."""
-    left = {path.relative_to(figures).with_suffix("").as_posix(): path for path in sorted(figures.glob("*/*.png"))}
+def _sections(figures: Path, *, stale: Collection[str]) -> dict[str, list[Picture]]:
+    """Return the pictures of each section that has any, without those of the ``stale`` stages."""
+    paths = (path for path in sorted(figures.glob("*/*.png")) if path.parent.name not in stale)
+    left = {path.relative_to(figures).with_suffix("").as_posix(): path for path in paths}
     sections = {
         title: [Picture(caption, _data_uri(left.pop(name))) for name, caption in captions.items() if name in left]
         for title, captions in _SECTIONS.items()

@@ -9,15 +9,13 @@ from typing import Any
 
 import pandas as pd
 from dvc.utils.flatten import flatten
-from ruamel.yaml import YAML
 
 from wbc.evaluation_page import PER_CLASS
 from wbc.gate import read_metrics
+from wbc.lineage import LOCK, METRICS, explain_staleness, read_stages, require_current
 from wbc.manifest import PREDICTIONS, SUSPECTS, read_table
-from wbc.params.base import read_params
+from wbc.params.base import PARAMS_FILE, read_params
 from wbc.scores import format_measure
-
-METRICS = Path("metrics")
 
 OVERALL = {
     "accuracy": "accuracy",
@@ -38,7 +36,11 @@ CLASS_HEADER = ["class", "test images", *PER_CLASS]
 
 @dataclass(frozen=True)
 class Results:
-    """The files of one run: ``folder`` is metrics/ or a copy of it, ``digests`` are MD5s by path from dvc.lock."""
+    """The files of one run: ``folder`` is metrics/ or a copy of it, ``digests`` are MD5s by path from dvc.lock.
+
+    ``stale`` are the stages, of those that another run may have left out, whose results in ``folder`` are not of this
+    run. ``external`` is then empty.
+    """
 
     folder: Path
     params: dict[str, Any]
@@ -51,6 +53,7 @@ class Results:
     external: dict[str, Any]
     predictions: pd.DataFrame
     suspects: pd.DataFrame
+    stale: frozenset[str]
 
     @property
     def source(self) -> str:
@@ -70,15 +73,16 @@ class Results:
         )
 
 
-def read_results(
-    folder: Path = METRICS, *, params: Path = Path("params.yaml"), lock: Path = Path("dvc.lock")
-) -> Results:
-    """Return the results in ``folder``, made with ``params``; ``lock`` is the dvc.lock of that run.
+def read_results(folder: Path = METRICS, *, home: Path = Path()) -> Results:
+    """Return the results in ``folder``; ``home`` is where the params.yaml and dvc.lock of that run lie.
 
-    Raises ValueError or OSError naming the stage that makes what is missing.
+    Raises StaleResultsError (wbc.lineage) for results of other parameters, and ValueError or OSError naming the stage
+    that makes what is missing.
     """
-    stages = YAML(typ="safe").load(lock.read_text())["stages"]
+    require_current(folder, home=home, stages=("evaluate", "suspects"))
+    stages = read_stages(home / LOCK)
     outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+    stale = frozenset(stage for stage in stages if explain_staleness(folder, home=home, stage=stage))
 
     def read(name: str, *, stage: str) -> dict[str, Any]:
         return read_metrics(folder / f"{name}.json", stage=stage)
@@ -86,16 +90,17 @@ def read_results(
     external = folder / "external.json"
     return Results(
         folder=folder,
-        params=read_params(params),
+        params=read_params(home / PARAMS_FILE),
         digests={out["path"]: out["md5"] for out in outs},
         evaluation=read("evaluation", stage="evaluate"),
         training=read("train", stage="train"),
         cleaned=read("clean", stage="clean"),
         parts=read("split", stage="split"),
         augmented=read("augment", stage="augment"),
-        external=json.loads(external.read_text()) if external.exists() else {},
+        external=json.loads(external.read_text()) if external.exists() and "external" not in stale else {},
         predictions=read_table(folder / "predictions.csv", PREDICTIONS),
         suspects=read_table(folder / "suspects.csv", SUSPECTS),
+        stale=stale,
     )
 
 
@@ -109,3 +114,10 @@ def confusions(predictions: pd.DataFrame) -> list[tuple[str, str, int, int]]:
     wrong = predictions[predictions["truth"] != predictions["prediction"]]
     counts, support = Counter(zip(wrong["truth"], wrong["prediction"], strict=True)), Counter(predictions["truth"])
     return [(truth, called, count, support[truth]) for (truth, called), count in counts.most_common()]
+
+
+def describe_averaging(results: Results) -> str:
+    """Return what the model takes the mean of ("8 orientations of each image"); "" for one look of one network."""
+    views, networks = results.params["train"]["views"], results.training["networks"]
+    counts = {"networks": networks, "orientations of each image": views}
+    return " and ".join(f"{count} {name}" for name, count in counts.items() if count > 1)

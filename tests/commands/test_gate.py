@@ -10,6 +10,7 @@ from click.testing import Result
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from tests.locks import write_lock
 from wbc.cli import app
 from wbc.files import write_csv, write_json
 from wbc.scores import evaluate, predictions_table
@@ -44,10 +45,11 @@ def write_results(folder: Path, *, right: int, images: int = 100, strategy: str 
     scores = {"split_strategy": strategy, **evaluate(truth, chances, classes=CLASSES)}
     write_json(folder / "evaluation.json", scores)
     write_json(folder / "train.json", {"model": "vgg16", "weights_requested": "imagenet", "weights_used": "imagenet"})
+    write_lock(folder.parent)
 
 
 def write_rules(folder: Path, **changes: Any) -> None:
-    YAML(typ="safe").dump({"gate": RULES | changes}, folder / "params.yaml")
+    YAML(typ="safe").dump({"model": "vgg16", "gate": RULES | changes}, folder / "params.yaml")
 
 
 def rows(output: str) -> list[list[str]]:
@@ -126,13 +128,44 @@ def test_the_gate_stays_shut_for_a_leaky_split(folder: Path) -> None:
 
 
 def test_the_gate_judges_another_folder_by_another_file_when_told(folder: Path) -> None:
-    write_results(folder / "experiments" / "demo", right=70)
-    write_rules(folder / "experiments", overall={"accuracy": 0.7}, per_class={})
+    demo = folder / "experiments" / "demo"
+    write_results(demo, right=70)
+    write_rules(demo, overall={"accuracy": 0.7}, per_class={})
+    write_lock(demo, metrics=demo)
 
-    result = gate("--metrics", "experiments/demo", "--params", "experiments/params.yaml")
+    result = gate("--metrics", "experiments/demo", "--params", "experiments/demo/params.yaml")
 
     assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("judged: experiments/demo, no commit, model vgg16-abcdef\n")
     assert rows(result.stdout)[0] == ["accuracy", "0.7000", "≥ 0.7", "passed"]
+
+
+def test_results_of_other_parameters_or_of_another_model_are_not_judged(folder: Path) -> None:
+    write_results(folder / "metrics", right=100)
+    write_lock(folder, train={"model": "resnet50"})
+    of_other_parameters = gate()
+    write_lock(folder)
+    write_results(folder / "elsewhere", right=99)
+    of_another_model = gate("--metrics", "elsewhere")
+
+    assert (of_other_parameters.exit_code, of_another_model.exit_code) == (2, 2)
+    assert of_other_parameters.stderr == (
+        "metrics has no results of its own parameters: train ran with model=resnet50, params.yaml has vgg16\n"
+    )
+    assert of_another_model.stderr == (
+        "elsewhere has no results of its own parameters: metrics/evaluation.json is not the one that evaluate made\n"
+    )
+
+
+def test_a_revision_with_the_results_of_another_run_is_not_compared_with(repository: Path) -> None:
+    write_lock(repository, train={"model": "resnet50"})
+    git("commit", "--all", "-m", "another model without a run")
+    write_lock(repository)
+
+    result = gate("--against", "HEAD")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("HEAD has no results of its own parameters: train ran with model=resnet50")
 
 
 def test_the_verdict_as_json(folder: Path) -> None:
@@ -145,6 +178,7 @@ def test_the_verdict_as_json(folder: Path) -> None:
     verdict = json.loads((folder / "verdict.json").read_text())
     assert json.loads(to_output.stdout) == verdict
     assert (verdict["passed"], verdict["champion"]) == (False, None)
+    assert verdict["judged"] == "metrics, no commit, model vgg16-abcdef"
     assert verdict["checks"][0] == {
         "rule": "accuracy",
         "outcome": "failed",
@@ -175,6 +209,7 @@ def test_the_summary_is_appended_in_markdown(folder: Path) -> None:
         "| accuracy | 0.8000 | ≥ 0.8 | passed |",
     ]
     assert "- champion: there is no champion to compare with" in lines
+    assert lines[-1] == "Judged: metrics, no commit, model vgg16-abcdef."
 
 
 def test_the_same_model_is_as_good_as_that_of_another_revision(repository: Path) -> None:
@@ -227,6 +262,8 @@ def test_an_unknown_revision_is_one_line_without_a_traceback(repository: Path) -
 
 
 def test_a_gate_without_an_evaluation_says_how_to_make_one(folder: Path) -> None:
+    write_lock(folder)
+
     result = gate()
 
     assert result.exit_code == 2

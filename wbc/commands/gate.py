@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from wbc.commands.failure import failure
 from wbc.commands.quiet import be_quiet
@@ -28,9 +29,11 @@ def gate(
     The model is compared with the champion that `wbc promote` registered, or with --against REVISION, by a paired
     bootstrap on the same test images. A metric that is absent counts as missed.
     """
+    from wbc.experiment import describe_revision
     from wbc.files import require_output
     from wbc.gate import is_open, judge
     from wbc.gate_report import print_checks, render_checks
+    from wbc.lineage import LOCK, name_model, require_current
     from wbc.params.base import read_section
     from wbc.params.gate import GateParams
 
@@ -40,17 +43,21 @@ def gate(
             if json.exists() and json.resolve().parent == metrics.resolve():
                 raise ValueError(f"{json} is one of the results that are judged: write the verdict elsewhere")
         rules = read_section(GateParams, "gate", path=params)
+        home = metrics if (metrics / LOCK).exists() else Path()
+        require_current(metrics, home=home)
+        judged = f"{metrics}, {describe_revision()}, model {name_model(home)}"
         with TemporaryDirectory() as folder:
             champion = _read_revision(against, Path(folder)) if against else _read_registered(Path(folder))
             checks = judge(metrics, data=Path("data"), gate=rules, champion=champion)
         if summary:
             with summary.open("a") as file:
-                file.write(render_checks(checks))
+                file.write(f"{render_checks(checks)}\nJudged: {judged}.\n")
         if json:
-            _write_verdict(json, checks, champion=champion)
+            _write_verdict(json, checks, judged=judged, champion=champion)
     except (OSError, ValueError) as error:
         raise failure(error) from error
     if json != Path("-"):
+        Console(soft_wrap=True).print(Text(f"judged: {judged}"))
         print_checks(checks)
     raise typer.Exit(0 if is_open(checks) else 1)
 
@@ -90,7 +97,7 @@ def _read_registered(folder: Path) -> "Champion | None":
         ) from error
 
 
-def _write_verdict(path: Path, checks: "list[Check]", *, champion: "Champion | None") -> None:
+def _write_verdict(path: Path, checks: "list[Check]", *, judged: str, champion: "Champion | None") -> None:
     """Write what the gate found as JSON."""
     from dataclasses import asdict
 
@@ -99,6 +106,7 @@ def _write_verdict(path: Path, checks: "list[Check]", *, champion: "Champion | N
 
     verdict = {
         "passed": is_open(checks),
+        "judged": judged,
         "champion": champion.name if champion else None,
         "checks": [asdict(check) for check in checks],
     }
