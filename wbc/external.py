@@ -15,6 +15,7 @@ from wbc.arrays import read_images
 from wbc.cleaning import clean
 from wbc.inference import predict
 from wbc.manifest import SPLITS, UNUSED
+from wbc.names import require_harmless
 from wbc.params.base import Section
 from wbc.params.clean import CleanParams
 from wbc.params.evaluate import ExternalParams
@@ -74,6 +75,7 @@ def evaluate_source(
         records = source.bring(raw, params=source_params)
         if external.groups:
             records = supply_groups(records, params=external.groups)
+        require_harmless(records)
         manifest, dropped, _ = clean(records, raw=raw, cells=cells, params=params, seed=0)
         manifest["label"] = manifest["label"].replace(external.rename)
         seen = find_seen(manifest, raw=raw, own=own) if params.twins else None
