@@ -75,8 +75,9 @@ def _owned_paths(params: Params) -> dict[str, str]:
 
 def _require_name(key: str, value: object, *, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        nearest = get_close_matches(str(value), choices, n=1, cutoff=0.0)
-        raise ParamsError(f"params.yaml: {key}: no {value!r}; there are {', '.join(choices)}; nearest: {nearest[0]}")
+        by_letters = {choice.casefold(): choice for choice in choices}
+        nearest = by_letters[get_close_matches(str(value).casefold(), by_letters, n=1, cutoff=0.0)[0]]
+        raise ParamsError(f"params.yaml: {key}: no {value!r}; there are {', '.join(choices)}; nearest: {nearest}")
 
 
 def _require_fit(params: Params) -> None:
