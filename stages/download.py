@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from wbc.files import require_made
-from wbc.names import classes_of, describe_near_equal, require_two_classes
+from wbc.names import classes_of, describe_near_equal, require_harmless, require_two_classes
 from wbc.params.base import read_section
 from wbc.params.sources import DataParams
 from wbc.records import write_records
@@ -28,6 +28,7 @@ def main() -> None:
     records = source.bring(aside, params=params)
     records = supply_groups(records, params=data.groups)
     require_two_classes(classes_of(records))
+    require_harmless(records)
     for note in describe_near_equal(records):
         print(note)
     write_records(aside, records)

@@ -1,4 +1,4 @@
-"""Tests the model on the sources of evaluate.external, of which it has seen nothing; without any there is no row."""
+"""Tests the model on the sources of evaluate.external, less what it has seen of them; without any there is no row."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from wbc.files import write_csv, write_json
+from wbc.manifest import MANIFEST, SPLIT, read_table
 from wbc.params.base import read_number, read_section
 from wbc.params.clean import CleanParams
 from wbc.params.evaluate import EvaluateParams
@@ -15,12 +16,14 @@ from wbc.stage import run_stage
 if TYPE_CHECKING:
     from wbc.external import Outcome
 
+RAW = Path("data/raw")
+
 
 def main() -> None:
     """Model and other sources in, scores and predictions out."""
     params = read_section(EvaluateParams, "evaluate")
     outcomes = evaluate_sources(params) if params.external else {}
-    tables = [outcome.predictions.assign(source=name) for name, outcome in outcomes.items()]
+    tables = [outcome.images.assign(source=name) for name, outcome in outcomes.items()]
     write_json(Path("metrics/external.json"), {name: outcome.scores for name, outcome in outcomes.items()})
     write_csv(Path("metrics/external.csv"), pd.concat([pd.DataFrame(columns=["source", "id"]), *tables]))
 
@@ -35,19 +38,28 @@ def evaluate_sources(params: EvaluateParams) -> "dict[str, Outcome]":
     make_deterministic(seed=read_number("seed"), threads=read_number("threads"))
     model = load_model(Path("models/model.keras"))
     classes: list[str] = json.loads(Path("metrics/train.json").read_text())["classes"]
+    own = read_own()
     outcomes: dict[str, Outcome] = {}
     for external in params.external:
         source = SOURCES[external.source]
-        outcomes[external.source] = evaluate_source(
+        outcomes[external.called] = evaluate_source(
             source,
             source_params=read_section(source.schema, "sources", external.source),
             external=external,
             clean_params=read_section(CleanParams, "clean"),
             model=model,
             classes=classes,
+            own=own,
         )
-        print(f"{external.source}: {outcomes[external.source]}")
+        print(f"{external.called}: {outcomes[external.called]}")
     return outcomes
+
+
+def read_own() -> pd.DataFrame:
+    """Return the model's own photographs: id, group and split of each, and where it is."""
+    files = read_table(Path("data/manifest.csv"), MANIFEST).set_index("id")["file"]
+    split = read_table(Path("data/split.csv"), SPLIT)
+    return split.assign(path=[RAW / file for file in files[split["id"]]])
 
 
 if __name__ == "__main__":

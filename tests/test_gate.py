@@ -20,6 +20,7 @@ from wbc.gate import (
     judge,
     read_metrics,
 )
+from wbc.intervals import wilson_interval
 from wbc.params.base import ParamsError, read_section, validate
 from wbc.params.gate import GateParams
 from wbc.scores import predictions_table
@@ -103,6 +104,85 @@ def test_a_value_at_its_threshold_passes_and_one_beyond_fails() -> None:
         Check("MONOCYTE.sensitivity", "failed", measured=0.5, at_least=0.51),
         Check("brier_score", "passed", measured=0.25, at_most=0.25),
     ]
+
+
+def of_classes(**classes: tuple[float | None, int]) -> dict[str, Any]:
+    """Return an evaluation of classes by (sensitivity, support), with the intervals of independent images."""
+    scores: dict[str, Any] = {}
+    for name, (value, support) in classes.items():
+        interval = wilson_interval(value * support, support) if value is not None else None
+        scores[name] = {"sensitivity": value, "specificity": 1.0, "support": support}
+        if interval:
+            scores[name] |= {"sensitivity_low": interval.low, "sensitivity_high": interval.high}
+    return {"per_class": scores}
+
+
+def outcomes(evaluation: dict[str, Any], **per_class: dict[str, float]) -> dict[str, str]:
+    return {check.rule: check.outcome for check in check_thresholds(evaluation, gate=gate(per_class=per_class))}
+
+
+def test_a_rule_for_every_class_judges_those_of_any_data_but_where_one_is_named() -> None:
+    evaluation = of_classes(BAND=(0.6, 40), BLAST=(0.4, 40))
+    assert outcomes(evaluation, every={"sensitivity": 0.5}) == {
+        "BAND.sensitivity": "passed",
+        "BLAST.sensitivity": "failed",
+    }
+    assert outcomes(evaluation, every={"sensitivity": 0.5, "specificity": 0.9}, blast={"sensitivity": 0.3}) == {
+        "BLAST.sensitivity": "passed",
+        "BLAST.specificity": "passed",
+        "BAND.sensitivity": "passed",
+        "BAND.specificity": "passed",
+    }
+
+
+def test_a_named_class_that_the_model_has_not_is_skipped_where_every_one_it_has_is_judged() -> None:
+    evaluation = of_classes(BAND=(0.6, 40))
+    assert outcomes(evaluation, MONOCYTE={"sensitivity": 0.5}) == {"MONOCYTE.sensitivity": "failed"}
+    rules = gate(per_class={"every": {"sensitivity": 0.5}, "MONOCYTE": {"sensitivity": 0.7}})
+    skipped, passed = check_thresholds(evaluation, gate=rules)
+    assert (skipped.outcome, skipped.at_least) == ("skipped", 0.7)
+    assert skipped.note == "the model does not know this class, but BAND"
+    assert passed.outcome == "passed"
+
+
+def test_the_rules_of_the_project_fit_any_classes() -> None:
+    rules = read_section(GateParams, "gate", path=Path(__file__).parents[1] / "params.yaml")
+    classes = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
+    bccd = check_thresholds(of_classes(**dict.fromkeys(classes, (0.9, 20))), gate=rules)
+    own = check_thresholds(of_classes(GIANTS=(0.9, 20), DWARFS=(0.8, 20)), gate=rules)
+    floors = {check.rule: check.at_least for check in bccd if "." in check.rule}
+    assert (floors["NEUTROPHIL.sensitivity"], floors["LYMPHOCYTE.sensitivity"]) == (0.70, 0.50)
+    assert len(floors) == 4
+    assert {check.rule: check.outcome for check in own if "." in check.rule} == {
+        "NEUTROPHIL.sensitivity": "skipped",
+        "LYMPHOCYTE.sensitivity": "skipped",
+        "GIANTS.sensitivity": "passed",
+        "DWARFS.sensitivity": "passed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "support", "outcome"),
+    [
+        (1.0, 9, "passed"),  # 9 of 9 are at least 0.7 with 95 % confidence
+        (0.5, 9, "failed"),
+        (1.0, 8, "skipped"),  # 8 of 8 are not
+        (0.5, 8, "skipped"),
+        (0.0, 8, "failed"),  # but 0 of 8 are surely less
+        (None, 0, "skipped"),
+        (None, 9, "failed"),
+    ],
+)
+def test_a_class_of_few_images_is_judged_only_where_they_can_tell(
+    sensitivity: float | None, support: int, outcome: str
+) -> None:
+    evaluation = of_classes(BAND=(sensitivity, support), BLAST=(1.0, 40))
+    rules = gate(per_class={"BAND": {"sensitivity": 0.7, "specificity": 0.7}})
+    sensitive, specific = check_thresholds(evaluation, gate=rules)
+    assert sensitive.outcome == outcome
+    assert specific.outcome == "passed"  # that is of the 40 others
+    if outcome == "skipped":
+        assert f"{support} test images are too few to judge it: without an error" in sensitive.note
 
 
 def test_a_value_of_1_has_the_interval_that_all_pages_show() -> None:

@@ -3,7 +3,7 @@ import os
 import pandas as pd
 import pytest
 
-from wbc.names import class_name, describe_near_equal, near_equal, require_two_classes, tidy
+from wbc.names import class_name, describe_near_equal, near_equal, require_harmless, require_two_classes, tidy
 
 
 @pytest.mark.parametrize(("name", "expected"), [(" P1\u00a0 ", "P1"), ("E\u0301os \t 2", "\u00c9os 2"), ("", "")])
@@ -38,3 +38,16 @@ def test_fewer_than_two_classes_are_refused(names: list[str], message: str) -> N
     require_two_classes(["A", "B"])
     with pytest.raises(ValueError, match=message):
         require_two_classes(names)
+
+
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "@SUM(1)", "+ve", "-ve", "-1+1", "<script>", "p<0.05", "a|b"])
+def test_names_that_are_more_than_text_are_refused(name: str) -> None:
+    for column in ("category", "group"):
+        records = pd.DataFrame({"category": ["BAND"], "group": ["P1"]}).assign(**{column: name})
+        with pytest.raises(ValueError, match=r"is (a formula to spreadsheets|markup to HTML or Markdown), by its .: "):
+            require_harmless(records)
+
+
+@pytest.mark.parametrize("name", ["", "-1", "+", "-", "1-2", "CD34+ (blast) #1", "Ly & Mo; 50% 'x'", "a=b", "x@y"])
+def test_names_that_are_text_are_taken(name: str) -> None:
+    require_harmless(pd.DataFrame({"category": [name, "BAND"], "group": ["", name]}))

@@ -12,6 +12,7 @@ from wbc.audit_figures import draw_flags, draw_pairs
 from wbc.cells import find_bodies
 from wbc.decoding import describe_fault, find_depth, find_peak, read_photograph
 from wbc.files import write_csv, write_json
+from wbc.names import require_harmless
 from wbc.parallel import map_parallel
 from wbc.quality import Measures, count_flags, flag, measure
 from wbc.sources.class_folders import SUFFIXES, Selection, list_images, plan_records
@@ -32,8 +33,8 @@ def audit(folder: Path, *, output: Path) -> dict[str, Any]:
     ``folders`` (wbc.sources.class_folders). ``output`` may lie in the folder and does not count. Writes to it
     twins.csv (the table TWINS), images.csv (id, label, group, flags, contradicts), dropped.csv (id, label, reason and
     detail of each file that does not decode), audit.json and the figures twins.jpg and flags.png, in place of those
-    of an earlier audit. Raises ValueError when the folder holds no image that decodes, or ``output`` is that folder or
-    holds files of these names that no audit left.
+    of an earlier audit. Raises ValueError when the folder holds no image that decodes or a name that is no text, or
+    ``output`` is that folder or holds files of these names that no audit left.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: name one that holds images, flat or in class folders")
@@ -93,6 +94,7 @@ def _list_classes(folder: Path, *, leave_out: Path) -> dict[str, str]:
     if not found:
         return {}
     records, paths = plan_records(found, selection=Selection())
+    require_harmless(records)
     return dict(zip(paths, records["category"], strict=True))
 
 

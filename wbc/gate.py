@@ -2,15 +2,16 @@
 
 import json
 import math
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from wbc.comparison import Difference, Predictions, paired_differences, read_predictions
 from wbc.fallback import fell_back
+from wbc.intervals import wilson_interval
 from wbc.manifest import SPLIT, TRAIN, UNUSED, read_table
-from wbc.params.gate import AgainstParams, GateParams
+from wbc.params.gate import EVERY, AgainstParams, ClassMetric, GateParams
 from wbc.scores import read_interval
 
 
@@ -75,14 +76,19 @@ def check_thresholds(evaluation: dict[str, Any], *, gate: GateParams) -> Iterato
     """Yield one check for each threshold of ``gate``, in its order; those of a class are named CLASS.metric.
 
     ``evaluation`` is flat for the overall metrics and holds ``per_class.<CLASS>.<metric>`` below; the ends of an
-    interval are beside their metric, with ``_low`` and ``_high`` in their names. What is absent fails.
+    interval are beside their metric, with ``_low`` and ``_high`` in their names. What is absent fails. A rule is
+    skipped where a class has too few images, and for a class that the model has not where EVERY judges those it has.
     """
     for metric, floor in gate.overall.items():
         yield _check_bound(evaluation, metric, rule=metric, at_least=floor)
-    for label, floors in gate.per_class.items():
-        scores = evaluation.get("per_class", {}).get(label, {})
+    classes = evaluation.get("per_class", {})
+    for label, floors in _class_rules(gate.per_class, classes=classes).items():
         for kind, floor in floors.items():
-            yield _check_bound(scores, kind, rule=f"{label}.{kind}", at_least=floor)
+            if label not in classes and EVERY in gate.per_class and classes:
+                note = f"the model does not know this class, but {_enumerate(classes)}"
+                yield Check(f"{label}.{kind}", "skipped", at_least=floor, note=note)
+            else:
+                yield _check_class(evaluation, label=label, kind=kind, floor=floor)
     for error, ceiling in gate.calibration.items():
         yield _check_bound(evaluation, error, rule=error, at_most=ceiling)
 
@@ -189,6 +195,35 @@ def _check_incomparable(reason: str, *, gate: GateParams) -> Check:
 def _enumerate(names: Collection[str]) -> str:
     some = sorted(names)[:5]
     return ", ".join(some) + (f" and {len(names) - len(some)} more" if len(names) > len(some) else "")
+
+
+def _class_rules(
+    rules: Mapping[str, Mapping[ClassMetric, float]], *, classes: Collection[str]
+) -> dict[str, Mapping[ClassMetric, float]]:
+    """Return the floors of each class, those of EVERY among them; without any class EVERY stands for itself."""
+    common = rules.get(EVERY, {})
+    named = {name: {**common, **floors} for name, floors in rules.items() if name != EVERY}
+    others = [name for name in classes or [EVERY] if name not in named]
+    return {**named, **dict.fromkeys(others, common)}
+
+
+def _check_class(evaluation: dict[str, Any], *, label: str, kind: ClassMetric, floor: float) -> Check:
+    """Return whether one measure of a class reaches ``floor``.
+
+    The value itself is judged, unless there are so few images that not even those without an error would lift the 95 %
+    interval to the floor: then the rule is skipped, but for a value whose whole interval is below.
+    """
+    classes = evaluation.get("per_class", {})
+    check = _check_bound(classes.get(label, {}), kind, rule=f"{label}.{kind}", at_least=floor)
+    supports = {name: scores["support"] for name, scores in classes.items() if "support" in scores}
+    if label not in supports:
+        return check
+    images = sum(supports.values()) - supports[label] if kind == "specificity" else supports[label]
+    least = wilson_interval(images, images).low if images else 0.0
+    if least >= floor or (check.high is not None and check.high < floor):
+        return check
+    note = f"{images} test images are too few to judge it: without an error the interval would begin at {least:.2f}"
+    return replace(check, outcome="skipped", note=note)
 
 
 def _check_bound(

@@ -1,12 +1,20 @@
 """Names of classes, images and groups, however people, spreadsheets and file systems spell them."""
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
+from itertools import product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the check of the parameters starts sooner without pandas
     import pandas as pd
+
+
+_HARMFUL = {  # what in a name is more than text to those who read tables and pages
+    "a formula to spreadsheets": re.compile(r"^(?:[=@]|[+-](?![\d.,]*$))"),  # -1 is but a number
+    "markup to HTML or Markdown": re.compile("[<>|]"),
+}
 
 
 def readable(name: str) -> str:
@@ -47,6 +55,17 @@ def require_two_classes(names: Iterable[str]) -> None:
         raise ValueError(
             f"there is {found}, and a classifier needs two or more; class folders name them, see README.md"
         )
+
+
+def require_harmless(records: "pd.DataFrame") -> None:
+    """Raise ValueError for a class or group in records (wbc.manifest.RECORDS) that is more than text in a table."""
+    for kind, names in (("class", classes_of(records)), ("group", set(records["group"]))):
+        for name, (harm, pattern) in product(sorted(names), _HARMFUL.items()):
+            if match := pattern.search(name):
+                raise ValueError(
+                    f"the {kind} {name!r} is {harm}, by its {match[0]}: rename the folder, or say in "
+                    "sources.folders.rename or data.groups what to call it"
+                )
 
 
 def _fold(name: str) -> str:

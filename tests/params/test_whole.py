@@ -34,6 +34,9 @@ def test_the_projects_own_params_are_valid() -> None:
     [
         ({"model": "leaky"}, f"no 'leaky'; there are {', '.join(MODEL_NAMES)}; nearest: leaky_cnn"),
         ({"data.source": "smear"}, "data.source: no 'smear'; there are bccd, smears, "),
+        ({"data.source": "BCCD"}, "blood_cells; nearest: bccd"),
+        ({"data.source": "Folder"}, "nearest: folders"),
+        ({"model": "VGG"}, "nearest: vgg16"),
         ({"clean.windw": 3}, "clean.windw: Extra inputs are not permitted"),
         ({"split.test": 1.5}, "split.test: Input should be less than 1"),
         ({"split.validation": 0.9}, "validation and test together leave nothing for training"),
@@ -56,6 +59,18 @@ def test_the_projects_own_params_are_valid() -> None:
         ({"evaluate.wished_error": 1.0}, "evaluate.wished_error: Input should be less than 1"),
         ({"train.views": 8, "clean.size": [120, 160]}, "train.views: 8 need square images"),
         ({"evaluate.external": [{"source": "bccd"}]}, "evaluate.external: bccd is what the model is trained on"),
+        (
+            {"evaluate.external": [{"source": "blood_cells", "window": 90}]},
+            "blood_cells shows what bccd does, which the model is trained on: blood_cells are altered copies of bccd's",
+        ),
+        (
+            {"data.source": "blood_cells", "evaluate.external": [{"source": "bccd"}]},
+            "bccd shows what blood_cells does, which the model is trained on: blood_cells are altered copies of bccd's",
+        ),
+        (
+            {"evaluate.external": [{"source": "smears"}, {"source": "smears", "window": 90}]},
+            "evaluate.external: smears is there more than once: give each a `name` of its own",
+        ),
         ({"split.strategy": "leaky", "augment.order": "balance_first"}, "set augment.order to views_first"),
         ({"gate.per_class": {"BASOPHIL": {"f1": 0.5}}}, "BASOPHIL is dropped by clean.exclude"),
     ],
@@ -64,6 +79,12 @@ def test_a_fault_is_named_with_its_key(tmp_path: Path, changes: dict[str, Any], 
     with pytest.raises(ParamsError) as caught:
         check_params(write_params(tmp_path, changes))
     assert message in str(caught.value)
+
+
+def test_one_source_may_be_tested_twice_under_two_names(tmp_path: Path) -> None:
+    twice = [{"source": "smears"}, {"source": "smears", "window": 90, "name": "smears, close"}]
+    external = check_params(write_params(tmp_path, {"evaluate.external": twice})).evaluate.external
+    assert [one.called for one in external] == ["smears", "smears, close"]
 
 
 def test_every_fault_gets_its_line(tmp_path: Path) -> None:

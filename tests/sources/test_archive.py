@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wbc.sources.archive import ArchiveError, Member, check_members, extract_verified, unverified
+from wbc.sources.archive import ArchiveError, Member, check_members, extract_verified, read_archive, unverified
 
 FILES = {f"images/{letter}.jpg": letter.encode() * 5000 for letter in "abcd"}
 CHECKSUMS = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
@@ -75,9 +75,13 @@ def test_files_in_place_are_not_written_again_and_damaged_ones_are(pack, tmp_pat
         (made("top/x", kind=tarfile.CHRTYPE), "is a link or a device"),
         (made("top/x", kind=tarfile.XHDTYPE, size=2**30), "makes the archive too large"),
         (made("top/x", kind=tarfile.GNUTYPE_LONGNAME, size=2**30), "makes the archive too large"),
-        (made("top/x", size=2**30), "'top/x' of 1073741824 bytes makes the archive too large"),
+        (
+            made("top/x", size=2**30),
+            "'top/x' of 1073741824 bytes makes the archive too large: at most one of 67108864 bytes is unpacked",
+        ),
+        (made("a/" * 70 + "x"), "lies 70 folders deep, at most 64 are read"),
     ],
-    ids=["absolute", "parent", "backslash", "drive", "symlink", "hardlink", "pipe", "device", "pax", "name", "huge"],
+    ids=["absolute", "parent", "slash", "drive", "symlink", "link", "pipe", "device", "pax", "name", "huge", "deep"],
 )
 def test_a_hostile_archive_is_refused_before_anything_is_written(pack, tmp_path, member, message) -> None:
     with pytest.raises(ArchiveError) as caught:
@@ -97,6 +101,32 @@ def test_bounds_of_one_member_of_all_and_of_their_number(sizes, refused) -> None
         return
     with pytest.raises(ArchiveError):
         check_members(members, largest=10, total=30, count=4)
+
+
+@pytest.mark.parametrize(("packed", "refused"), [(30, False), (29, True), (1, True), (None, False)])
+def test_an_archive_may_not_swell_beyond_a_hundred_times(packed: int | None, refused: bool) -> None:
+    members = [Member(f"{number}", 1000, True) for number in range(3)]
+    if not refused:
+        check_members(members, largest=1000, packed=packed)
+        return
+    with pytest.raises(ArchiveError, match=rf"at most 100 times the {packed} bytes that it is packed into is unpacked"):
+        check_members(members, largest=1000, packed=packed)
+
+
+def test_a_little_archive_of_smooth_pictures_may_swell(pack, tmp_path) -> None:
+    content = bytes(10**6)
+    archive = pack(*[(f"top/images/{letter}.jpg", content) for letter in "abcd"])
+    assert archive.stat().st_size < 10**5 / 2
+    checksums = dict.fromkeys(FILES, hashlib.sha256(content).hexdigest())
+    extract_verified(archive, tmp_path / "raw", checksums=checksums, rename=without_top)
+    assert len(contents(tmp_path / "raw")) == 4
+
+
+def test_a_long_name_is_not_shown_whole(pack, tmp_path) -> None:
+    with pytest.raises(ArchiveError) as caught:
+        check_members([Member("a/" * 3000 + "x.png", 1, True)])
+    assert len(str(caught.value)) < 200
+    assert "lies 3000 folders deep" in str(caught.value)
 
 
 def test_many_members_are_refused(pack, tmp_path) -> None:
@@ -132,5 +162,17 @@ def test_a_damaged_archive_at_any_place_is_an_archive_error(pack, tmp_path) -> N
 
 def test_what_is_no_archive_is_an_archive_error(tmp_path) -> None:
     (tmp_path / "page.tar.gz").write_text("<html>Log in to the hotel's network</html>")
-    with pytest.raises(ArchiveError, match=r"page\.tar\.gz is damaged"):
+    with pytest.raises(ArchiveError) as caught:
         extract(tmp_path / "page.tar.gz", tmp_path / "raw")
+    assert str(caught.value) == "page.tar.gz is damaged: it is neither a tar, compressed or not, nor a zip"
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [(b"Rar!\x1a\x07\x01\x00", "RAR"), (b"7z\xbc\xaf\x27\x1c\0\4", "7z"), (b"\x28\xb5\x2f\xfd", "Zstandard")],
+)
+def test_archives_of_other_kinds_are_called_by_their_name(tmp_path: Path, start: bytes, kind: str) -> None:
+    (tmp_path / "set.zip").write_bytes(start + b"x" * 500)
+    with pytest.raises(ArchiveError) as caught:
+        list(read_archive(tmp_path / "set.zip"))
+    assert str(caught.value) == f"set.zip is {kind}, and only zip and tar are unpacked here"

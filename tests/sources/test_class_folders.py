@@ -84,6 +84,10 @@ def test_two_spellings_of_an_accent_are_one_class_and_one_id() -> None:
     ]
 
 
+def test_an_id_is_no_formula() -> None:
+    assert [row[0] for row in plan("=1+1.png", "-2.png", "A/=3.png")] == ["_2", "_1+1", "A/=3"]
+
+
 def test_ids_are_unique_and_plain() -> None:
     identifiers = [
         row[0] for row in plan("A/x.jpg", "A/x.png", "A/y;1.png", "A/y,1.png", "A/Z.bmp", "A/z.bmp", "A/é.tif")

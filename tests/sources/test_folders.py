@@ -161,6 +161,29 @@ def test_a_hostile_zip_is_refused_before_anything_is_written(project: Path, memb
     assert not (project / "A").exists()
 
 
+def test_zeros_in_many_files_are_refused_before_anything_is_written(project: Path) -> None:
+    zeros = bytes(60 * 2**20)
+    archive = make_zip(project / "zeros.zip", *((f"A/{number}.png", zeros) for number in range(2)))
+    with pytest.raises(ArchiveError) as caught:
+        bring(project / "raw", params=parameters(archive))
+    assert "'A/1.png' of 62914560 bytes makes the archive too large: at most 100 times the" in str(caught.value)
+    assert "unpack it yourself and set sources.folders.path" in str(caught.value)
+    assert not any((project / "raw").iterdir())
+
+
+def test_folders_in_each_other_without_end_are_refused_in_a_line(project: Path) -> None:
+    deep = "a/" * 3000 + "x.png"
+    archive = make_zip(project / "deep.zip", (deep, b"x"))
+    with pytest.raises(ArchiveError, match=r"lies 3000 folders deep, at most 64 are read.*unpack it yourself"):
+        bring(project / "raw", params=parameters(archive))
+    place = project / "tree"
+    for _ in range(66):
+        place = place / "a"
+        place.mkdir(parents=True)
+    with pytest.raises(ValueError, match="a holds more than 64 folders in each other"):
+        bring(project / "raw", params=parameters(project / "tree"))
+
+
 def test_a_zip_whose_member_is_longer_than_announced(project: Path) -> None:
     archive = make_zip(project / "lying.zip", ("A/x.png", bytes(10**6)))
     archive.write_bytes(archive.read_bytes().replace((10**6).to_bytes(4, "little"), (10).to_bytes(4, "little")))

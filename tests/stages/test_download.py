@@ -49,3 +49,23 @@ def test_one_class_alone_stops_at_once_in_words(project: Path, monkeypatch: pyte
     with pytest.raises(ValueError, match=r"only one class, IMAGES, and a classifier needs two or more"):
         main()
     assert not (project / "data" / "raw").exists()
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)", "=cmd|' C calc'!A0"])
+def test_a_class_that_is_more_than_a_name_stops_at_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for folder in (name, "bands"):
+        (project / "own" / folder).mkdir(parents=True)
+        (project / "own" / folder / "1.png").touch()
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    params["data"] = {"source": "folders", "groups": NO_GROUPS}
+    params["sources"]["folders"]["path"] = "own"
+    YAML().dump(params, project / "params.yaml")
+    monkeypatch.chdir(project)
+    with pytest.raises(ValueError, match=r"the class .* rename the folder, or say in sources\.folders\.rename"):
+        main()
+    params["sources"]["folders"]["rename"] = {name: "odd"}
+    YAML().dump(params, project / "params.yaml")
+    main()
+    assert ",ODD," in (project / "data" / "raw" / "records.csv").read_text()

@@ -10,7 +10,7 @@ from joblib import parallel_config
 from wbc.arrays import Image
 from wbc.params.sources import SmearsParams
 from wbc.sources.smears import bring, draw_smear
-from wbc.twins import find_twins, merge_groups
+from wbc.twins import find_links, find_twins, merge_groups
 
 LEUKOCYTES = {"NEUTROPHIL": 20, "EOSINOPHIL": 15, "LYMPHOCYTE": 15, "MONOCYTE": 10}
 
@@ -148,3 +148,36 @@ def test_many_copies_of_one_photograph_are_one_group(tmp_path: Path) -> None:
     found = find_twins(ids, files)
     groups = merge_groups(ids, list(zip(found["id_a"], found["id_b"], strict=True)))
     assert groups == ["1-00"] * 25 + ["2-00"] * 25
+
+
+def test_links_join_two_sets_and_neither_within_itself(tmp_path: Path) -> None:
+    old = {"old 0": smear(0), "old 1": smear(1), "old 1 again": smear(1, take=1), "old 2": smear(2)}
+    new = {
+        "new 5": smear(5),
+        "new 1": smear(1)[:, ::-1],
+        "new 5 again": smear(5, take=1),
+        "new 0": compressed(smear(0)),
+    }
+    _, old_files = save(tmp_path, old)
+    _, new_files = save(tmp_path, new)
+    links = find_links(new_files, old_files, new_groups=list("abac"), old_groups=list("abbc"))
+    assert {new for new, _ in links} == {1, 3}
+    assert {old for new, old in links if new == 3} == {0}
+    assert {old for new, old in links if new == 1} <= {1, 2}
+    assert find_links(new_files[::2], old_files, new_groups=["a", "a"], old_groups=list("abbc")) == []
+
+
+def test_nothing_has_no_links(tmp_path: Path) -> None:
+    _, files = save(tmp_path, {"field": smear(0), "empty": np.full((60, 80, 3), 200, np.uint8)})
+    assert find_links(files[:1], [], new_groups=["a"], old_groups=[]) == []
+    assert find_links([], files, new_groups=[], old_groups=["a", "b"]) == []
+    assert find_links(files[:1], files[1:], new_groups=["a"], old_groups=["a"]) == []
+
+
+def test_each_copy_is_linked_with_its_photograph_and_a_known_group_once(tmp_path: Path) -> None:
+    _, fields = save(tmp_path, {f"field {field}": smear(field) for field in range(6)})
+    _, copies = save(tmp_path, {f"copy {number}": turned(smear(3), 13 * number) for number in range(25)})
+    each = find_links(copies, fields, new_groups=[str(number) for number in range(25)], old_groups=list("abcdef"))
+    assert each == [(number, 3) for number in range(25)]
+    once = find_links(fields, copies, new_groups=list("abcdef"), old_groups=["a"] * 25)
+    assert [field for field, _ in once] == [3]

@@ -2,13 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from wbc.names import class_name
 from wbc.params.base import Section
 
 OverallMetric = Literal["accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "kappa", "auroc"]
 ClassMetric = Literal["precision", "sensitivity", "specificity", "f1", "auroc"]
 CalibrationMetric = Literal["expected_calibration_error", "brier_score", "log_loss"]
+EVERY = "every"  # in place of a class: each one that is not named; no class is written in lower case
 Floor = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Ceiling = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -29,9 +31,10 @@ class AgainstParams(Section):
 class GateParams(Section):
     """What a model's results on the test part must fulfil.
 
-    ``overall`` and ``per_class`` hold the least values, ``calibration`` the greatest. The three ``allow_`` let a model
-    pass that was to start from pretrained weights and did not, that was split without regard to groups, or that was
-    tested on other images than the champion. Nothing lets a leaky split pass.
+    ``overall`` and ``per_class`` hold the least values, ``calibration`` the greatest. Those of EVERY hold for each
+    class but where it is named with others. The three ``allow_`` let a model pass that was to start from pretrained
+    weights and did not, that was split without regard to groups, or that was tested on other images than the champion.
+    Nothing lets a leaky split pass.
     """
 
     allow_random_weights: bool
@@ -41,3 +44,8 @@ class GateParams(Section):
     per_class: dict[str, dict[ClassMetric, Floor]]
     calibration: dict[CalibrationMetric, Ceiling]
     against: AgainstParams
+
+    @field_validator("per_class")
+    @classmethod
+    def _upper_case(cls, rules: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        return {name if name == EVERY else class_name(name): floors for name, floors in rules.items()}

@@ -27,10 +27,10 @@ SourceName = Literal["bccd", "smears", "folders", "npz", "blood_cells"]
 class GroupsParams(Section):
     """A CSV file with the columns id and group, and a pattern that captures the group in a file's name.
 
-    ``file`` is a dep of the stage download, relative to dvc.yaml, so that DVC notices an edit of it.
+    ``file`` of `data` is a dep of the stage download, relative to dvc.yaml, so that DVC notices an edit of it.
     """
 
-    file: str
+    file: str = "wbc/sources/no_groups.csv"
     pattern: str | None = None
 
     @field_validator("pattern")

@@ -61,6 +61,10 @@ def _owned_paths(params: Params) -> dict[str, str]:
             "params.yaml: sources.folders.path": params.sources.folders.path,
             "params.yaml: sources.npz.path": params.sources.npz.path,
             "params.yaml: data.groups.file": params.data.groups and params.data.groups.file,
+            **{
+                f"params.yaml: evaluate.external: {one.called}: groups.file": one.groups and one.groups.file
+                for one in params.evaluate.external
+            },
             **{f"params.yaml: models.{name}.weights": path for name, (path, mark, _) in own.items() if mark},
             "params.yaml: models.custom.build": f"{params.models.custom.build.partition(':')[0].replace('.', '/')}.py",
             "WBC_MIRROR": os.environ.get("WBC_MIRROR"),
@@ -71,8 +75,9 @@ def _owned_paths(params: Params) -> dict[str, str]:
 
 def _require_name(key: str, value: object, *, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        nearest = get_close_matches(str(value), choices, n=1, cutoff=0.0)
-        raise ParamsError(f"params.yaml: {key}: no {value!r}; there are {', '.join(choices)}; nearest: {nearest[0]}")
+        by_letters = {choice.casefold(): choice for choice in choices}
+        nearest = by_letters[get_close_matches(str(value).casefold(), by_letters, n=1, cutoff=0.0)[0]]
+        raise ParamsError(f"params.yaml: {key}: no {value!r}; there are {', '.join(choices)}; nearest: {nearest}")
 
 
 def _require_fit(params: Params) -> None:
@@ -90,8 +95,7 @@ def _require_fit(params: Params) -> None:
     if params.train.views > 4 and params.clean.size[0] != params.clean.size[1]:
         raise ParamsError(f"params.yaml: train.views: {params.train.views} need square images, see clean.size")
     for external in params.evaluate.external:
-        if external.source == params.data.source:
-            raise ParamsError(f"params.yaml: evaluate.external: {external.source} is what the model is trained on")
+        _require_foreign(external.source, trained=params.data.source)
     if params.split.strategy == "leaky" and params.augment.order != "views_first":
         raise ParamsError(
             "params.yaml: split.strategy: leaky draws views before it splits: set augment.order to views_first"
@@ -99,6 +103,17 @@ def _require_fit(params: Params) -> None:
     gated = set(params.gate.per_class) & set(params.clean.exclude)
     if gated:
         raise ParamsError(f"params.yaml: gate.per_class: {', '.join(sorted(gated))} is dropped by clean.exclude")
+
+
+def _require_foreign(source: str, *, trained: str) -> None:
+    """Raise ParamsError where a model trained on the source ``trained`` has learnt from what ``source`` shows."""
+    if source == trained:
+        raise ParamsError(f"params.yaml: evaluate.external: {source} is what the model is trained on")
+    if {source, trained} == {"bccd", "blood_cells"}:
+        raise ParamsError(
+            f"params.yaml: evaluate.external: {source} shows what {trained} does, which the model is trained on: "
+            "blood_cells are altered copies of bccd's photographs"
+        )
 
 
 def _require_probe(model: ModelParams, *, name: str) -> None:

@@ -17,6 +17,16 @@ from wbc.files import written_aside
 
 MEBIBYTE = 2**20
 LARGEST = 64 * MEBIBYTE
+RATIO = 100  # bytes unpacked to one of the archive, of which photographs need few
+DEEPEST = (
+    64  # folders in each other, of a path; thousands are more than paths may be long and functions call each other
+)
+_FOREIGN = {
+    b"Rar!\x1a\x07": "RAR",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+}  # by their first bytes
+_SHOWN = 100  # characters of a member's name in a message
 
 
 class ArchiveError(ValueError):
@@ -37,22 +47,35 @@ def check_members(
     largest: int = LARGEST,
     total: int = 4096 * MEBIBYTE,
     count: int = 50_000,
+    packed: int | None = None,
 ) -> None:
     """Raise ArchiveError when a member could write outside its folder, is no plain file or breaks a bound.
 
-    ``largest`` and ``total`` are bytes after decompression. Members are taken one by one: nothing behind the
-    first bad one is decompressed.
+    ``largest`` and ``total`` are bytes after decompression. Of an archive of ``packed`` bytes they may be RATIO times
+    as many in all, or ``largest``, if that is more. Members are taken one by one: nothing behind the first bad one is
+    decompressed.
     """
     sum_of_sizes = 0
+    swollen = max(RATIO * packed, largest) if packed is not None else total
     for number, member in enumerate(members, start=1):
         sum_of_sizes += member.size
         path = PureWindowsPath(member.name)  # splits at both slashes and knows drives
+        name = repr(member.name if len(member.name) <= _SHOWN else f"{member.name[:_SHOWN]}…")
         if path.anchor or ".." in path.parts:
-            raise ArchiveError(f"the member {member.name!r} leads out of the folder")
+            raise ArchiveError(f"the member {name} leads out of the folder")
         if not member.plain:
-            raise ArchiveError(f"the member {member.name!r} is a link or a device")
-        if member.size > largest or sum_of_sizes > total:
-            raise ArchiveError(f"the member {member.name!r} of {member.size} bytes makes the archive too large")
+            raise ArchiveError(f"the member {name} is a link or a device")
+        if len(path.parts) - 1 > DEEPEST:
+            raise ArchiveError(f"the member {name} lies {len(path.parts) - 1} folders deep, at most {DEEPEST} are read")
+        bounds = {
+            f"one of {largest} bytes": member.size > largest,
+            f"{total} bytes in all": sum_of_sizes > total,
+            f"{RATIO} times the {packed} bytes that it is packed into": sum_of_sizes > swollen,
+        }
+        if broken := [bound for bound, exceeded in bounds.items() if exceeded]:
+            raise ArchiveError(
+                f"the member {name} of {member.size} bytes makes the archive too large: at most {broken[0]} is unpacked"
+            )
         if number > count:
             raise ArchiveError(f"there are more than {count} members")
 
@@ -74,12 +97,17 @@ def read_tar(archive: Path) -> Iterator[tuple[str, bytes]]:
     """
     try:
         with tarfile.open(archive, tarinfo=_BoundedHeader) as tar:
-            check_members(Member(member.name, member.size, member.isreg() or member.isdir()) for member in tar)
+            check_members(
+                (Member(member.name, member.size, member.isreg() or member.isdir()) for member in tar),
+                packed=archive.stat().st_size,
+            )
             for member in tqdm(tar.getmembers(), desc=archive.name, unit="file", disable=None):
                 if content := tar.extractfile(member):
                     yield member.name, content.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, RecursionError) as error:
-        raise ArchiveError(f"{archive.name} is damaged: {error}") from error
+        first, *methods = str(error).splitlines() or [type(error).__name__]  # tarfile tells of each way that it tried
+        reason = "it is neither a tar, compressed or not, nor a zip" if methods else first
+        raise ArchiveError(f"{archive.name} is damaged: {reason}") from error
 
 
 def read_zip(archive: Path) -> Iterator[tuple[str, bytes]]:
@@ -88,7 +116,10 @@ def read_zip(archive: Path) -> Iterator[tuple[str, bytes]]:
         with zipfile.ZipFile(archive) as packed:
             members = packed.infolist()
             # zipfile stops at the size announced here, so a member cannot grow beyond what is checked
-            check_members(Member(member.filename, member.file_size, _is_plain(member)) for member in members)
+            check_members(
+                (Member(member.filename, member.file_size, _is_plain(member)) for member in members),
+                packed=archive.stat().st_size,
+            )
             for member in tqdm(members, desc=archive.name, unit="file", disable=None):
                 if not member.is_dir():
                     yield member.filename, packed.read(member)
@@ -108,8 +139,11 @@ def _is_plain(member: zipfile.ZipInfo) -> bool:
 def read_archive(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of each file of a zip or tar, known by its content. Raises ArchiveError."""
     with archive.open("rb") as file:  # not is_zipfile, which is true as well of a tar that ends in a zip
-        start = file.read(4)
-    return read_zip(archive) if start in (b"PK\3\4", b"PK\5\6") else read_tar(archive)
+        start = file.read(6)
+    for mark, kind in _FOREIGN.items():
+        if start.startswith(mark):
+            raise ArchiveError(f"{archive.name} is {kind}, and only zip and tar are unpacked here")
+    return read_zip(archive) if start.startswith((b"PK\3\4", b"PK\5\6")) else read_tar(archive)
 
 
 def unverified(folder: Path, checksums: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from wbc.names import readable
+from wbc.sources.archive import DEEPEST
 from wbc.sources.layout import count_wrappers, find_places
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".gif", ".jp2", ".pbm",
@@ -93,9 +94,12 @@ def _suffix(path: str) -> str:
 
 
 def _make_identifiers(paths: Sequence[str]) -> list[str]:
-    """Return a unique name for each path: without suffix unless others differ in it alone, odd characters as _."""
+    """Return a unique name for each path: without suffix unless others differ in it alone, odd characters as _.
+
+    So is what makes a formula of it.
+    """
     composed = [unicodedata.normalize("NFC", readable(path[: len(path) - len(_suffix(path))])) for path in paths]
-    stems = [re.sub(r"[^\w./() +=@~-]", "_", stem) for stem in composed]
+    stems = [re.sub(r"[^\w./() +=@~-]|^[+=@-]", "_", stem) for stem in composed]
     shared = Counter(stem.lower() for stem in stems)
     taken: set[str] = set()
     identifiers = []
@@ -122,12 +126,14 @@ class Listed(NamedTuple):
 def list_folder(root: Path, *, leave_out: Path | None = None) -> Listed:
     """Return what lies below ``root``, links followed, without hidden folders and the folder ``leave_out``.
 
-    Raises OSError for a folder that cannot be read.
+    Raises OSError for a folder that cannot be read, ValueError for folders too deep in each other.
     """
     listed = Listed([], [], [], [])
     folders: set[str] = set()
     for place, names, files in os.walk(root, followlinks=True, onerror=_raise):
         here = PurePosixPath(Path(place).relative_to(root).as_posix())
+        if len(here.parts) > DEEPEST:
+            raise ValueError(f"{here.parts[0]} holds more than {DEEPEST} folders in each other")
         folders.add(str(here))
         listed.lost.extend(str(here / name) for name in names if _leads_back(Path(place, name)))
         names[:] = [name for name in names if not _is_hidden(name) and not _leads_back(Path(place, name))]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wbc.manifest import TWINS, check_table
 from wbc.parallel import map_parallel
 from wbc.twins.groups import Groups, components
-from wbc.twins.keypoints import SIDE, build_index, open_index
+from wbc.twins.keypoints import SIDE, Index, build_index, open_index
 from wbc.twins.ranking import Ranking, rank
 from wbc.twins.verification import Evidence, verify
 
@@ -53,26 +53,47 @@ def find_twins(
     rows: list[tuple[Any, ...]] = []
     with TemporaryDirectory() as folder:
         index = build_index(files, folder=Path(folder))
-        ranking = rank(index, seed=seed)
-        tested = np.empty(0, np.int64)
-        group: Groups = np.arange(len(files))
-        found: list[tuple[int, int]] = []
-        for neighbours in (*_ROUNDS, None):
-            chosen, tested = _propose(ranking, group=group, tested=tested, neighbours=neighbours)
-            for first, second, evidence in _compare_all(ranking, chosen=chosen, folder=Path(folder)):
-                rows.append(
-                    (
-                        names[first],
-                        names[second],
-                        *_describe(first, second, evidence, sizes=index.sizes, centres=centres),
-                    )
-                )
-                found.append((first, second))
-            group = components(len(files), found)
+        for first, second, evidence in _search(index, ranking=rank(index, seed=seed), known=np.arange(len(files))):
+            described = _describe(first, second, evidence, sizes=index.sizes, centres=centres)
+            rows.append((names[first], names[second], *described))
     table = pd.DataFrame(rows, columns=list(TWINS.columns))
     table = table.astype({name: column.dtype.type for name, column in TWINS.columns.items()})
     table = table.sort_values(["id_a", "id_b"], ignore_index=True)
     return check_table(table, TWINS, where="the table of twins")
+
+
+def find_links(
+    new: Sequence[Path | str],
+    old: Sequence[Path | str],
+    *,
+    new_groups: Sequence[str],
+    old_groups: Sequence[str],
+    seed: int = 0,
+) -> list[tuple[int, int]]:
+    """Return which photographs of ``new`` show the same field as one of ``old``, as pairs of their numbers.
+
+    Neither set is compared with itself: the groups say what is connected within it. Once two groups are connected they
+    are not compared any more, so not every pair is listed. ``seed`` draws the vocabulary.
+    """
+    own, other = (np.unique(np.asarray(groups, str), return_inverse=True)[1] for groups in (new_groups, old_groups))
+    known = np.concatenate([own, len(new) + other])
+    with TemporaryDirectory() as folder:
+        index = build_index([*new, *old], folder=Path(folder))
+        ranking = rank(index, seed=seed, boundary=len(new))
+        return sorted((first, second - len(new)) for first, second, _ in _search(index, ranking=ranking, known=known))
+
+
+def _search(index: Index, *, ranking: Ranking, known: Groups) -> Iterator[tuple[int, int, Evidence]]:
+    """Yield the pairs of the ranking that show the same field; photographs of a ``known`` group count as connected."""
+    tested = np.empty(0, np.int64)
+    _, first_of_group, number = np.unique(known, return_index=True, return_inverse=True)
+    edges = list(enumerate(first_of_group[number].tolist()))
+    for neighbours in (*_ROUNDS, None):
+        group = components(len(known), edges)
+        chosen, tested = _propose(ranking, group=group, tested=tested, neighbours=neighbours)
+        for first, second, evidence in _compare_all(ranking, chosen=chosen, folder=index.folder):
+            edges.append((first, second))
+            yield first, second, evidence
 
 
 def _propose(

@@ -35,13 +35,15 @@ class Ranking(NamedTuple):
     mirrored: NDArray[np.bool_]
 
 
-def rank(index: Index, *, seed: int) -> Ranking:
+def rank(index: Index, *, seed: int, boundary: int | None = None) -> Ranking:
     """Return for each photograph those that share most with it. ``seed`` draws the vocabulary.
 
-    Beside the index it keeps files of its own in the index' folder.
+    With a ``boundary``, for each photograph before it those from it on. Beside the index it keeps files of its own in
+    the index' folder.
     """
-    count = len(index.sizes)
-    words = min(int(index.starts[-1]) // _POSTINGS, _WORDS)
+    count, first = len(index.sizes), boundary or 0
+    asking = count if boundary is None else boundary
+    words = min(int(index.starts[-1] - index.starts[first]) // _POSTINGS, _WORDS)
     if words < 2:
         return Ranking(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, bool))
     _write_vocabulary(index, words=words, seed=seed)
@@ -52,8 +54,9 @@ def rank(index: Index, *, seed: int) -> Ranking:
         ):
             plain.write(found[0].tobytes())
             mirrored.write(found[1].tobytes())
-    _write_postings(index, words=words)
-    rows = count * _POOL
+    _write_postings(index, words=words, first=first)
+    batches = [(start, min(start + _BATCH, asking)) for start in range(0, asking, _BATCH)]
+    rows = asking * _POOL
     columns = Ranking(
         *(
             _mapped(index.folder / f"ranking-{name}", dtype, shape=(rows,))
@@ -148,18 +151,18 @@ def _quantise(batch: tuple[int, int], *, folder: Path) -> NDArray[np.int32]:
     return words.reshape(2, -1)
 
 
-def _write_postings(index: Index, *, words: int) -> None:
-    """Write for each word the photographs that hold it and the angles at which they do, as bytes of a full turn.
+def _write_postings(index: Index, *, words: int, first: int) -> None:
+    """Write for each word the photographs from ``first`` on that hold it, and at which angles, as bytes of a full turn.
 
     Photographs are taken block by block and every block fills up the places of its words (counting sort).
     """
-    count, total = len(index.sizes), int(index.starts[-1])
-    blocks = [(start, min(start + _SORTED, count)) for start in range(0, count, _SORTED)]
+    count, total = len(index.sizes), int(index.starts[-1] - index.starts[first])
+    blocks = [(start, min(start + _SORTED, count)) for start in range(first, count, _SORTED)]
     counts = np.zeros(words, np.int64)
     for block in blocks:
         counts += np.bincount(_read_words("words", index, *block), minlength=words)
     bounds = np.concatenate([[0], np.cumsum(counts)])
-    rarity = np.log1p(count / np.maximum(counts, 1)).astype(np.float32)
+    rarity = np.log1p((count - first) / np.maximum(counts, 1)).astype(np.float32)
     free, lengths = bounds[:-1].copy(), np.zeros(count, np.float32)
     holders = _mapped(index.folder / "holders", np.int32, shape=(total,))
     turns = _mapped(index.folder / "turns", np.uint8, shape=(total,))
