@@ -268,6 +268,12 @@ def test_accumulated_batches_step_like_one_large_batch(tmp_path: Path) -> None:
         np.testing.assert_allclose(left, right, atol=1e-6)
 
 
+def test_more_accumulated_batches_than_there_are_is_refused(tmp_path: Path) -> None:
+    reason = "train.accumulate: 13 batches are more than the 12 of 4 epochs, so that no weight would move: set it to at"
+    with pytest.raises(ValueError, match=reason):
+        run(tmp_path / "state.npz", params=TRAIN.model_copy(update={"accumulate": 13}))
+
+
 def test_the_running_mean_of_the_weights_is_kept_and_does_not_disturb_the_training(tmp_path: Path) -> None:
     # Two steps without dropout: the mean starts from the weights after the first, and is 0.75 of them and 0.25 of the
     # weights after the second, which are those that the same training without a mean ends with.
@@ -326,3 +332,11 @@ def test_class_weights_make_rare_classes_count_as_much(tmp_path: Path) -> None:
         )
         losses.append(trained.history["val_loss"].iloc[-1])
     assert losses[1] < losses[0]
+
+
+def test_class_weights_of_equal_classes_are_said_to_change_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weighted = TRAIN.model_copy(update={"class_weights": True, "warm_up": 0})
+    run(tmp_path / "state.npz", model=MODEL.model_copy(update={"epochs": 1}), params=weighted)
+    assert "note: train.class_weights changes nothing, for the classes are of the same size" in capsys.readouterr().err

@@ -26,3 +26,11 @@ class EvaluateParams(Section):
 
     wished_error: float | None = Field(ge=0, lt=1)  # of the predictions that need no review; None: no review
     external: tuple[ExternalParams, ...]
+
+    @field_validator("external")
+    @classmethod
+    def _once_each(cls, externals: tuple[ExternalParams, ...]) -> tuple[ExternalParams, ...]:
+        names = [external.source for external in externals]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{', '.join(repeated)} is named twice, and only the last would count: name it once")
+        return externals

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from wbc.names import class_name
 from wbc.params.base import Section
 
 OverallMetric = Literal["accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "kappa", "auroc"]
@@ -41,3 +42,8 @@ class GateParams(Section):
     per_class: dict[str, dict[ClassMetric, Floor]]
     calibration: dict[CalibrationMetric, Ceiling]
     against: AgainstParams
+
+    @field_validator("per_class")
+    @classmethod
+    def _upper_case(cls, floors: dict[str, dict[ClassMetric, float]]) -> dict[str, dict[ClassMetric, float]]:
+        return {class_name(name): floor for name, floor in floors.items()}
