@@ -60,7 +60,7 @@ test-slow: setup  ## run the tests that train or run whole pipelines
 	pytest -m slow -n 2 --dist loadgroup
 
 leakage: setup  ## measure what a leaky split is worth, for docs/leakage.md: twenty runs
-	dvc exp run --queue -S model=$(MODEL) $(LEAKAGE) -S split.folds=null \
+	dvc exp run --queue -S model=$(MODEL) $(LEAKAGE) -S split.folds=null -S split.test=0.2 \
 		-S 'split.strategy=leaky,random,grouped,blocks' -S 'seed=1,2,3,4,5' evaluate
 	dvc exp run --run-all --jobs 2
 	wbc leakage --model $(MODEL)

@@ -7,7 +7,7 @@ from wbc.audit_figures import draw_flags, draw_pairs
 from wbc.cleaning import clean, summarise
 from wbc.contact_sheet import contact_sheet, examples_of_each_class
 from wbc.files import write_csv, write_json
-from wbc.names import require_two_classes
+from wbc.names import classes_of, describe_unknown_excluded, require_two_classes
 from wbc.params.base import read_section
 from wbc.params.clean import CleanParams
 from wbc.records import read_records
@@ -20,12 +20,14 @@ FIGURES = Path("metrics/figures/clean")
 
 def main() -> None:
     """Records in, images with their manifest, their twins and the list of rejects out."""
-    records = read_records(RAW)
+    records, params = read_records(RAW), read_section(CleanParams, "clean")
+    if fault := describe_unknown_excluded(params.exclude, classes=classes_of(records) - {""}):
+        raise ValueError(f"clean.exclude: the source has {fault}")
     manifest, dropped, twins = clean(
         records,
         raw=RAW,
         cells=CELLS,
-        params=read_section(CleanParams, "clean"),
+        params=params,
         seed=0,  # which images `thin` takes is a property of the data set, the same for every training seed
     )
     require_two_classes(manifest["label"])

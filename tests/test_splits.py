@@ -15,7 +15,8 @@ PARTS = {"train", "validation", "test"}
 def parameters(
     strategy: str = "grouped", *, validation: float = 0.16, test: float = 0.2, folds: int | None = None, fold: int = 0
 ) -> SplitParams:
-    values = {"strategy": strategy, "validation": validation, "test": test, "folds": folds, "fold": fold}
+    share = None if folds or strategy == "predefined" else test
+    values = {"strategy": strategy, "validation": validation, "test": share, "folds": folds, "fold": fold}
     return SplitParams.model_validate(values)
 
 

@@ -2,6 +2,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -268,6 +269,12 @@ def test_accumulated_batches_step_like_one_large_batch(tmp_path: Path) -> None:
         np.testing.assert_allclose(left, right, atol=1e-6)
 
 
+def test_more_accumulated_batches_than_there_are_is_refused(tmp_path: Path) -> None:
+    reason = "train.accumulate: 13 batches are more than the 12 of 4 epochs, so that no weight would move: set it to at"
+    with pytest.raises(ValueError, match=reason):
+        run(tmp_path / "state.npz", params=TRAIN.model_copy(update={"accumulate": 13}))
+
+
 def test_the_running_mean_of_the_weights_is_kept_and_does_not_disturb_the_training(tmp_path: Path) -> None:
     # Two steps without dropout: the mean starts from the weights after the first, and is 0.75 of them and 0.25 of the
     # weights after the second, which are those that the same training without a mean ends with.
@@ -306,23 +313,61 @@ def test_best_epoch_is_the_first_of_equals() -> None:
     assert best_epoch(pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [0.5, 0.3, 0.3]})) == 2
 
 
-def test_class_weights_make_rare_classes_count_as_much(tmp_path: Path) -> None:
-    rare = discs(20, seed=1)
-    keep = np.r_[np.flatnonzero(rare.labels == 0), np.flatnonzero(rare.labels == 1)[:2]]
-    losses = []
-    for weighted in (False, True):
-        keras.utils.set_random_seed(3)
-        trained = train(
-            Examples(rare.images, keep, rare.labels[keep]),
-            discs(8, seed=2),
-            classes=2,
-            model_name="compact_cnn",
-            model_params=MODEL.model_copy(update={"epochs": 2, "dropout": 0.0}),
-            train_params=TRAIN.model_copy(update={"class_weights": weighted, "flips": False}),
-            pretrained=None,
-            checkpoint=tmp_path / f"{weighted}.npz",
-            tensorboard=None,
-            seed=3,
-        )
-        losses.append(trained.history["val_loss"].iloc[-1])
-    assert losses[1] < losses[0]
+def test_class_weights_make_every_class_weigh_the_same(tmp_path: Path) -> None:
+    # Ten images of one class and two of the other: 12 / (2 * 10) and 12 / (2 * 2), while the weights hardly move.
+    images = discs(20, seed=1)
+    keep = np.r_[np.flatnonzero(images.labels == 0), np.flatnonzero(images.labels == 1)[:2]]
+    keras.utils.set_random_seed(3)
+    trained = train(
+        Examples(images.images, keep, images.labels[keep]),
+        discs(8, seed=2),
+        classes=2,
+        model_name="compact_cnn",
+        model_params=MODEL.model_copy(update={"epochs": 1, "dropout": 0.0, "learning_rate": 1e-12}),
+        train_params=TRAIN.model_copy(update={"class_weights": True, "flips": False, "warm_up": 0}),
+        pretrained=None,
+        checkpoint=tmp_path / "state.npz",
+        tensorboard=None,
+        seed=3,
+    )
+    probabilities = trained.model.predict(images.images[keep], verbose=0)
+    smooth = np.eye(2)[images.labels[keep]] * 0.9 + 0.05
+    losses = -(smooth * np.log(probabilities)).sum(axis=1)
+    assert trained.history["loss"].iloc[0] == pytest.approx(np.average(losses * ([0.6] * 10 + [3.0] * 2)), rel=1e-4)
+
+
+class Watched(np.ndarray):
+    """Images that note in ``asked`` which of them are read."""
+
+    asked: ClassVar[list[np.ndarray]] = []
+
+    def __getitem__(self, key: object) -> object:
+        self.asked.append(np.array(key))
+        return super().__getitem__(key)  # type: ignore[call-overload]
+
+
+def test_every_epoch_shows_every_image_once_in_an_order_of_its_own(tmp_path: Path) -> None:
+    training, Watched.asked = discs(20, seed=1), []
+    train(
+        training._replace(images=training.images.view(Watched)),
+        discs(8, seed=2),
+        classes=2,
+        model_name="compact_cnn",
+        model_params=MODEL.model_copy(update={"epochs": 3}),
+        train_params=TRAIN,
+        pretrained=None,
+        checkpoint=tmp_path / "state.npz",
+        tensorboard=None,
+        seed=3,
+    )
+    orders = [np.concatenate(Watched.asked[start : start + 3]).tolist() for start in range(0, 9, 3)]
+    assert [sorted(order) for order in orders] == 3 * [list(range(20))]
+    assert len({tuple(order) for order in [*orders, range(20)]}) == 4
+
+
+def test_class_weights_of_equal_classes_are_said_to_change_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weighted = TRAIN.model_copy(update={"class_weights": True, "warm_up": 0})
+    run(tmp_path / "state.npz", model=MODEL.model_copy(update={"epochs": 1}), params=weighted)
+    assert "note: train.class_weights changes nothing, for the classes are of the same size" in capsys.readouterr().err

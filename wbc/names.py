@@ -4,6 +4,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
+from difflib import get_close_matches
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,23 @@ def near_equal(names: Iterable[str]) -> list[list[str]]:
     for name in sorted(set(names)):
         alike.setdefault(_fold(name), []).append(name)
     return [spellings for spellings in alike.values() if len(spellings) > 1]
+
+
+def describe_unknown(names: Iterable[str], *, classes: Iterable[str]) -> str | None:
+    """Return which of ``names`` no class of ``classes`` has, and the nearest one; None where all are known."""
+    known = sorted(classes)
+    unknown = sorted(set(names) - set(known))
+    if not unknown:
+        return None
+    nearest = get_close_matches(unknown[0], known, n=1, cutoff=0.0)
+    return f"no class {', '.join(unknown)}; there are {', '.join(known)}; nearest: {''.join(nearest)}"
+
+
+def describe_unknown_excluded(names: Iterable[str], *, classes: Iterable[str]) -> str | None:
+    """Return the same of the ``names`` in clean.exclude; BASOPHIL, its default, may be absent, but not misspelt."""
+    known = set(classes)
+    alike = get_close_matches("BASOPHIL", known, n=1, cutoff=0.75)  # less would take EOSINOPHIL for it
+    return describe_unknown(set(names) if alike else set(names) - {"BASOPHIL"}, classes=known)
 
 
 def require_two_classes(names: Iterable[str]) -> None:

@@ -39,11 +39,11 @@ def split(manifest: pd.DataFrame, *, params: SplitParams, seed: int) -> pd.DataF
 def _split_grouped(table: pd.DataFrame, params: SplitParams, seed: int) -> pd.Series:
     """Stratified group k-fold (scikit-learn's StratifiedGroupKFold).
 
-    The test part is fold ``params.fold`` of ``params.folds``, or as many folds as make ``params.test``; validation is
-    cut from the rest in the same way.
+    The test part is fold ``params.fold`` of ``params.folds``, or as many folds as make the share ``params.test``;
+    validation is cut from the rest in the same way.
     """
     if params.folds is None:
-        test = _draw(table, share=params.test, leave=2, seed=seed)
+        test = _draw(table, share=params.test_share, leave=2, seed=seed)
     else:
         test = _draw_fold(table, count=params.folds, fold=params.fold, seed=seed)
     return _cut_validation(table, test, share=params.validation / (1 - params.test_share), seed=seed)
@@ -185,7 +185,7 @@ def _cut_runs(count: int, *, params: SplitParams, random: np.random.Generator) -
     if count == 1:
         return ["train"]
     if params.folds is None:
-        size = min(max(round(params.test * count), 1), max(count - 2, 1))
+        size = min(max(round(params.test_share * count), 1), max(count - 2, 1))
     else:
         start, stop = (number * count // params.folds for number in (params.fold, params.fold + 1))
         size = stop - start

@@ -140,7 +140,9 @@ def train(
     passed. A file found there is continued. What is shown depends on (seed, epoch) only, so that the moments do not
     matter to the result.
     ``tensorboard`` is a folder for TensorBoard's logs, None for none.
+    Raises ValueError where all epochs have fewer batches than ``accumulate`` asks for: no weight would move.
     """
+    _require_steps(len(training.labels), model_params=model_params, params=train_params)
     if train_params.mixed_precision and tf.config.list_physical_devices("GPU"):
         keras.mixed_precision.set_global_policy("mixed_float16")
     strategy, trained = _strategy(), []
@@ -174,6 +176,17 @@ def train(
         _compile_to_score(trained[0].model, params=train_params)
         return trained[0]
     return _join(trained, validation, batch_size=model_params.batch_size, params=train_params)
+
+
+def _require_steps(images: int, *, model_params: ModelParams, params: TrainParams) -> None:
+    """Raise ValueError where a phase of the training of so many ``images`` would end before its first step."""
+    epochs = min(model_params.epochs, params.probe_epochs or model_params.epochs)
+    batches = epochs * math.ceil(images / model_params.batch_size)
+    if params.accumulate > batches:
+        raise ValueError(
+            f"train.accumulate: {params.accumulate} batches are more than the {batches} of {epochs} epochs, so that no "
+            f"weight would move: set it to at most {batches}, better to a few"
+        )
 
 
 def _join(trained: Sequence[Trained], validation: Examples, *, batch_size: int, params: TrainParams) -> Trained:
@@ -287,6 +300,8 @@ def _run_phase(
         print(f"goes on after {len(history)} of {last} epochs", file=sys.stderr)
     classes = phase.learner.output_shape[-1]
     weights = _class_weights(phase.training.labels, classes=classes) if params.class_weights else None
+    if weights and set(weights.values()) == {1.0}:
+        print("note: train.class_weights changes nothing, for the classes are of the same size", file=sys.stderr)
     started, kept = time.perf_counter(), -math.inf
     over = _is_over(history, since=since, last=last, patience=params.patience)
     while not over:

@@ -123,7 +123,21 @@ def test_the_training_loop_is_compared() -> None:
 
 @pytest.mark.slow
 def test_the_frozen_backbone_is_compared() -> None:
-    output = run("frozen", "--model", "vgg16", "--images", "8", "--validation", "4", "--epochs", "3", "--fit-epochs", "2", "--side", "32")
+    output = run(
+        "frozen",
+        "--model",
+        "vgg16",
+        "--images",
+        "8",
+        "--validation",
+        "4",
+        "--epochs",
+        "3",
+        "--fit-epochs",
+        "2",
+        "--side",
+        "32",
+    )
     assert "fit from memory ran 2 of 3 epochs" in output
 
 

@@ -6,6 +6,8 @@ import pytest
 from wbc.params.augment import AugmentParams
 from wbc.params.base import ParamsError, Section, read_params, read_section, validate
 from wbc.params.clean import CleanParams
+from wbc.params.evaluate import EvaluateParams
+from wbc.params.gate import GateParams
 from wbc.params.sources import DataParams, SmearsParams, SourcesParams
 from wbc.params.split import SplitParams
 from wbc.params.train import TrainParams
@@ -15,6 +17,8 @@ SCHEMAS: dict[str, type[Section]] = {
     "augment": AugmentParams,
     "clean": CleanParams,
     "data": DataParams,
+    "evaluate": EvaluateParams,
+    "gate": GateParams,
     "sources": SourcesParams,
     "split": SplitParams,
     "train": TrainParams,
@@ -85,10 +89,27 @@ def test_a_value_out_of_range_is_named(section: str, changes: dict[str, Any]) ->
     [
         ("augment", {"target_per_class": None, "copies": None}, "augment: set target_per_class, copies or both"),
         ("augment", {"balance": "svm_smote"}, "augment: svm_smote learns a support vector machine, for which pixels"),
-        ("split", {"validation": 0.8, "test": 0.2}, "split: validation and test together leave nothing"),
+        ("split", {"validation": 0.8, "test": 0.2, "folds": None}, "split: validation and test together leave nothing"),
         ("split", {"validation": 0.5, "folds": 2}, "split: validation and test together leave nothing"),
         ("split", {"strategy": "predefined", "fold": 1}, "split: an official split has no folds"),
+        (
+            "split",
+            {"strategy": "predefined", "folds": 4},
+            "split: an official split has no folds: set fold to 0 and fol",
+        ),
+        ("split", {"strategy": "predefined", "test": 0.3}, "split: test: 0.3 is void, an official split has its own"),
         ("split", {"folds": 5, "fold": 5}, "split: fold 5 does not exist: with folds: 5 the last is 4"),
+        (
+            "split",
+            {"folds": 4, "test": 0.3},
+            "split: test: 0.3 is void, folds: 4 make it 1/4: set folds or test to null",
+        ),
+        (
+            "split",
+            {"folds": None, "test": 0.3, "fold": 2},
+            "split: fold: 2 is void without folds: set folds, or fold to",
+        ),
+        ("split", {"folds": None}, "split: there is no test part: set test, the share of all images, or folds"),
     ],
 )
 def test_a_contradiction_is_explained(section: str, changes: dict[str, Any], message: str) -> None:
@@ -114,8 +135,16 @@ def test_class_names_may_be_written_in_any_case() -> None:
     params = accept("clean", exclude=["basophil ", "Blast"], thin={"neutrophil": 0.1})
     assert params.exclude == ("BASOPHIL", "BLAST")
     assert params.thin == {"NEUTROPHIL": 0.1}
+    assert accept("gate", per_class={"neutrophil": {"f1": 0.5}}).per_class == {"NEUTROPHIL": {"f1": 0.5}}
 
 
 def test_the_share_of_the_test_part() -> None:
     assert accept("split", test=0.3, folds=None).test_share == 0.3
-    assert accept("split", test=0.3, folds=4).test_share == 0.25
+    assert accept("split", folds=4).test_share == 0.25
+    with pytest.raises(ValueError, match="only the source knows the share"):
+        _ = accept("split", strategy="predefined", folds=None).test_share
+
+
+@pytest.mark.parametrize("folds", [None, 5])
+def test_an_official_split_needs_no_word_about_folds(folds: int | None) -> None:
+    assert accept("split", strategy="predefined", folds=folds).strategy == "predefined"

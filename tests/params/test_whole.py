@@ -72,7 +72,31 @@ def test_the_projects_own_params_are_valid() -> None:
             "evaluate.external: smears is there more than once: give each a `name` of its own",
         ),
         ({"split.strategy": "leaky", "augment.order": "balance_first"}, "set augment.order to views_first"),
+        ({"evaluate.external": [{"source": "smears", "window": 90}], "clean.crop": "whole"}, "external: window: 90 is"),
+        (
+            {"evaluate.external": [{"source": "smears", "rename": {"BANDS": "BLAST"}}]},
+            "rename: no class BANDS; there are",
+        ),
+        (
+            {"evaluate.external": [{"source": "folders", "rename": {"POLYMORPH": "neutrophils"}}]},
+            "rename: no class NEUTROPHILS; there are BASOPHIL, EOSINOPHIL, LYMPHOCYTE, MONOCYTE, NEUTROPHIL; nearest",
+        ),
         ({"gate.per_class": {"BASOPHIL": {"f1": 0.5}}}, "BASOPHIL is dropped by clean.exclude"),
+        (
+            {"gate.per_class": {"MONOCITE": {"f1": 0.5}}},
+            "gate.per_class: bccd has no class MONOCITE; there are BASOPHIL",
+        ),
+        (
+            {"clean.exclude": ["MONOCITE"]},
+            "clean.exclude: bccd has no class MONOCITE; there are BASOPHIL, EOSINOPHIL, ",
+        ),
+        ({"clean.thin": {"MONOCITE": 0.5}}, "clean.thin: bccd has no class MONOCITE; there are BASOPHIL, EOSINOPHIL, "),
+        (
+            {"clean.exclude": ["BAND"], "data.source": "smears"},
+            "clean.exclude: smears has no class BAND; there are BASOP",
+        ),
+        ({"clean.exclude": ["ERYTHROBLASTS"], "data.source": "npz"}, "nearest: ERYTHROBLAST"),
+        ({"clean.exclude": ["BASOPHILS"], "data.source": "blood_cells"}, "blood_cells has no class BASOPHILS"),
     ],
 )
 def test_a_fault_is_named_with_its_key(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -85,6 +109,16 @@ def test_one_source_may_be_tested_twice_under_two_names(tmp_path: Path) -> None:
     twice = [{"source": "smears"}, {"source": "smears", "window": 90, "name": "smears, close"}]
     external = check_params(write_params(tmp_path, {"evaluate.external": twice})).evaluate.external
     assert [one.called for one in external] == ["smears", "smears, close"]
+
+
+@pytest.mark.parametrize("source", ["smears", "npz", "blood_cells"])
+def test_another_source_needs_no_word_about_classes(tmp_path: Path, source: str) -> None:
+    assert check_params(write_params(tmp_path, {"data.source": source})).data.source == source
+
+
+def test_classes_of_ones_own_are_not_known_here(tmp_path: Path) -> None:
+    changes = {"data.source": "folders", "sources.folders.path": "cells", "clean.exclude": ["GIANT"]}
+    assert check_params(write_params(tmp_path, changes)).clean.exclude == ("GIANT",)
 
 
 def test_every_fault_gets_its_line(tmp_path: Path) -> None:

@@ -47,5 +47,5 @@ class GateParams(Section):
 
     @field_validator("per_class")
     @classmethod
-    def _upper_case(cls, rules: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    def _upper_case(cls, rules: dict[str, dict[ClassMetric, float]]) -> dict[str, dict[ClassMetric, float]]:
         return {name if name == EVERY else class_name(name): floors for name, floors in rules.items()}

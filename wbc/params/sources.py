@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, NonNegativeInt, field_validator, model_validator
 
+from wbc.names import class_name
 from wbc.params.base import Section
 
 MORPHOLOGIES = (
@@ -127,6 +128,9 @@ class BloodCellsParams(Section):
     archive: Literal["full", "train_sample"]
 
 
+BCCD_CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")  # its copies in blood_cells have these alone
+
+
 class SourcesParams(Section):
     """One block for each source."""
 
@@ -135,3 +139,17 @@ class SourcesParams(Section):
     folders: FoldersParams
     npz: NpzParams
     blood_cells: BloodCellsParams
+
+    def classes(self, name: SourceName) -> set[str] | None:
+        """Return the classes that the source ``name`` has, None for folders, of which only their files know."""
+        match name:
+            case "bccd":
+                return {*BCCD_CLASSES, "BASOPHIL"}
+            case "blood_cells":
+                return {*BCCD_CLASSES}
+            case "smears":
+                return {drawn for drawn, count in self.smears.counts.items() if count}
+            case "npz":
+                return set(map(class_name, self.npz.classes))
+            case "folders":
+                return None

@@ -6,16 +6,18 @@ from pathlib import Path
 
 from pydantic import NonNegativeInt, PositiveInt
 
+from wbc.names import describe_unknown, describe_unknown_excluded
 from wbc.params.augment import AugmentParams
 from wbc.params.base import PARAMS_FILE, ParamsError, Section, read_params, validate
 from wbc.params.clean import CleanParams
-from wbc.params.evaluate import EvaluateParams
-from wbc.params.gate import GateParams
+from wbc.params.evaluate import EvaluateParams, ExternalParams
+from wbc.params.gate import EVERY, GateParams
 from wbc.params.models import MODEL_NAMES, BackboneParams, ModelParams, ModelsParams
 from wbc.params.paths import local_paths, require_apart
 from wbc.params.sources import DataParams, SourcesParams
 from wbc.params.split import SplitParams
 from wbc.params.train import TrainParams
+from wbc.params.void import find_void
 
 
 class Params(Section):
@@ -95,7 +97,7 @@ def _require_fit(params: Params) -> None:
     if params.train.views > 4 and params.clean.size[0] != params.clean.size[1]:
         raise ParamsError(f"params.yaml: train.views: {params.train.views} need square images, see clean.size")
     for external in params.evaluate.external:
-        _require_foreign(external.source, trained=params.data.source)
+        _require_external(external, params=params)
     if params.split.strategy == "leaky" and params.augment.order != "views_first":
         raise ParamsError(
             "params.yaml: split.strategy: leaky draws views before it splits: set augment.order to views_first"
@@ -103,17 +105,45 @@ def _require_fit(params: Params) -> None:
     gated = set(params.gate.per_class) & set(params.clean.exclude)
     if gated:
         raise ParamsError(f"params.yaml: gate.per_class: {', '.join(sorted(gated))} is dropped by clean.exclude")
+    if (classes := params.sources.classes(params.data.source)) is not None:
+        _require_classes(params, classes=classes)
+    if void := [f"params.yaml: {sentence}" for sentence in find_void(params)]:
+        raise ParamsError("\n".join(void))
 
 
-def _require_foreign(source: str, *, trained: str) -> None:
-    """Raise ParamsError where a model trained on the source ``trained`` has learnt from what ``source`` shows."""
-    if source == trained:
-        raise ParamsError(f"params.yaml: evaluate.external: {source} is what the model is trained on")
-    if {source, trained} == {"bccd", "blood_cells"}:
-        raise ParamsError(
-            f"params.yaml: evaluate.external: {source} shows what {trained} does, which the model is trained on: "
+def _require_classes(params: Params, *, classes: set[str]) -> None:
+    """Raise ParamsError where a section names a class that is none of ``classes``, those of the chosen source."""
+    faults = {
+        "clean.exclude": describe_unknown_excluded(params.clean.exclude, classes=classes),
+        "clean.thin": describe_unknown(params.clean.thin, classes=classes),
+        "gate.per_class": describe_unknown(params.gate.per_class.keys() - {EVERY}, classes=classes),
+    }
+    lines = [f"params.yaml: {key}: {params.data.source} has {fault}" for key, fault in faults.items() if fault]
+    if lines:
+        raise ParamsError("\n".join(lines))
+
+
+def _require_external(external: ExternalParams, *, params: Params) -> None:
+    """Raise ParamsError where the model knows ``external`` already or one of its settings would change nothing."""
+    theirs, ours = params.sources.classes(external.source), params.sources.classes(params.data.source)
+    if external.source == params.data.source:
+        fault: str | None = f"{external.source} is what the model is trained on"
+    elif {external.source, params.data.source} == {"bccd", "blood_cells"}:
+        fault = (
+            f"{external.source} shows what {params.data.source} does, which the model is trained on: "
             "blood_cells are altered copies of bccd's photographs"
         )
+    elif external.window is not None and params.clean.crop == "whole":
+        fault = f"window: {external.window} is void with clean.crop: whole, for no window is cut out: leave it out"
+    else:
+        faults = (
+            None if known is None else describe_unknown(named, classes=known)
+            for named, known in ((external.rename, theirs), (external.rename.values(), ours))
+        )
+        fault = next(filter(None, faults), None)
+        fault = fault and f"rename: {fault}"
+    if fault:
+        raise ParamsError(f"params.yaml: evaluate.external: {fault}")
 
 
 def _require_probe(model: ModelParams, *, name: str) -> None:
