@@ -62,16 +62,23 @@ def explain_staleness(folder: Path = METRICS, *, home: Path = Path(), stage: str
     return next(faults, "")
 
 
+def list_stale(folder: Path = METRICS, *, home: Path = Path()) -> frozenset[str]:
+    """Return the stages of dvc.lock whose results in ``folder`` do not count, see `explain_staleness`."""
+    stages = read_stages(home / LOCK)
+    return frozenset(stage for stage in stages if explain_staleness(folder, home=home, stage=stage))
+
+
 def require_current(
     folder: Path = METRICS, *, home: Path = Path(), stages: Sequence[str] = ("evaluate",), name: str = ""
 ) -> None:
     """Raise StaleResultsError unless ``folder`` holds the results of each of ``stages``, see `explain_staleness`.
 
-    ``name`` is what people call the run.
+    ``name`` is what people call the run where it is not the one of the working directory.
     """
     for stage in stages:
         if fault := explain_staleness(folder, home=home, stage=stage):
-            raise StaleResultsError(f"{name or folder} has no results of its own parameters: {fault}")
+            remedy = "" if name else f": make them with `dvc repro {stage}`"
+            raise StaleResultsError(f"{name or folder} has no results of its own parameters: {fault}{remedy}")
 
 
 def name_model(home: Path = Path()) -> str:

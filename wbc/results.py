@@ -12,7 +12,7 @@ from dvc.utils.flatten import flatten
 
 from wbc.evaluation_page import PER_CLASS
 from wbc.gate import read_metrics
-from wbc.lineage import LOCK, METRICS, explain_staleness, read_stages, require_current
+from wbc.lineage import LOCK, METRICS, list_stale, read_stages, require_current
 from wbc.manifest import PREDICTIONS, SUSPECTS, read_table
 from wbc.params.base import PARAMS_FILE, read_params
 from wbc.scores import format_measure
@@ -82,7 +82,7 @@ def read_results(folder: Path = METRICS, *, home: Path = Path()) -> Results:
     require_current(folder, home=home)
     stages = read_stages(home / LOCK)
     outs = [out for stage in stages.values() for out in stage.get("outs", [])]
-    stale = frozenset(stage for stage in stages if explain_staleness(folder, home=home, stage=stage))
+    stale = list_stale(folder, home=home)
 
     def read(name: str, *, stage: str) -> dict[str, Any]:
         return read_metrics(folder / f"{name}.json", stage=stage)
