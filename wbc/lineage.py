@@ -46,26 +46,16 @@ def explain_staleness(folder: Path = METRICS, *, home: Path = Path(), stage: str
     """
     if not (home / LOCK).exists():
         return f"there is no {LOCK} to say what they are of"
-    params, stages = read_params(home / PARAMS_FILE), read_stages(home / LOCK)
+    stages = read_stages(home / LOCK)
     if stage not in stages:
         return f"{stage} has not run"
-    makers = {out["path"]: name for name, content in stages.items() for out in content.get("outs", [])}
-    faults = (
-        fault
-        for name in _trace(stage, stages=stages, makers=makers)
-        for fault in (
-            *_compare_params(name, stages[name], params=params),
-            *_compare_inputs(name, stages=stages, makers=makers),
-            *_compare_files(name, stages[name], folder=folder),
-        )
-    )
-    return next(faults, "")
+    return _find_fault(stage, stages=stages, params=read_params(home / PARAMS_FILE), folder=folder)
 
 
 def list_stale(folder: Path = METRICS, *, home: Path = Path()) -> frozenset[str]:
     """Return the stages of dvc.lock whose results in ``folder`` do not count, see `explain_staleness`."""
-    stages = read_stages(home / LOCK)
-    return frozenset(stage for stage in stages if explain_staleness(folder, home=home, stage=stage))
+    stages, params = read_stages(home / LOCK), read_params(home / PARAMS_FILE)
+    return frozenset(stage for stage in stages if _find_fault(stage, stages=stages, params=params, folder=folder))
 
 
 def require_current(
@@ -85,6 +75,21 @@ def name_model(home: Path = Path()) -> str:
     """Return the model of dvc.lock in ``home`` as MLflow names its run: its kind and the first of its MD5."""
     digests = {out["path"]: out["md5"] for out in read_stages(home / LOCK)["train"]["outs"]}
     return f"{read_params(home / PARAMS_FILE)['model']}-{digests['models/model.keras'][:7]}"
+
+
+def _find_fault(stage: str, *, stages: Stages, params: Mapping[str, Any], folder: Path) -> str:
+    """Return the first reason why the results of a stage do not count, "" where they do."""
+    makers = {out["path"]: name for name, content in stages.items() for out in content.get("outs", [])}
+    faults = (
+        fault
+        for name in _trace(stage, stages=stages, makers=makers)
+        for fault in (
+            *_compare_params(name, stages[name], params=params),
+            *_compare_inputs(name, stages=stages, makers=makers),
+            *_compare_files(name, stages[name], folder=folder),
+        )
+    )
+    return next(faults, "")
 
 
 def _trace(stage: str, *, stages: Stages, makers: Mapping[str, str]) -> Iterator[str]:
