@@ -77,7 +77,10 @@ def test_results_of_other_parameters_get_no_card_and_an_external_test_of_them_is
     write_lock(recorded, external={"seed": 5})
     assert "It was tested on no other source" in written(recorded)
     write_lock(recorded, suspects={"threads": 5})
-    with pytest.raises(StaleResultsError, match="suspects ran with threads=5, params"):
+    with pytest.raises(ValueError, match=r"metrics/suspects\.csv is of another run"):
+        written(recorded)
+    write_lock(recorded, train={"seed": 5})
+    with pytest.raises(StaleResultsError, match="train ran with seed=5, params"):
         written(recorded)
 
 

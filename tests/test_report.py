@@ -95,11 +95,16 @@ def test_random_weights_and_a_leaky_split_are_said_aloud(recorded: Path) -> None
 def test_figures_of_a_stage_that_made_them_for_another_run_are_not_on_it(recorded: Path) -> None:
     (recorded / "metrics/figures/explain").mkdir()
     cv2.imwrite(str(recorded / "metrics/figures/explain/evidence.png"), np.zeros((4, 4, 3), np.uint8))
-    assert "What in the image speaks for the prediction" in written(recorded)
+    text = written(recorded)
+    assert "What in the image speaks for the prediction" in text
+    assert "Labels in doubt" in text
 
-    write_lock(recorded, explain={"seed": 5})
+    write_lock(recorded, explain={"seed": 5}, suspects={"threads": 5})
+    (recorded / "metrics/suspects.csv").unlink()
 
-    assert "What in the image speaks for the prediction" not in written(recorded)
+    text = written(recorded)
+    assert "What in the image speaks for the prediction" not in text
+    assert "Labels in doubt" not in text
 
 
 def test_the_validation_accuracy_says_what_it_is_of(recorded: Path) -> None:

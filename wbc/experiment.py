@@ -19,7 +19,7 @@ from dvc.scm import resolve_rev
 from dvc.stage import PipelineStage
 
 from wbc.files import write_json
-from wbc.lineage import LOCK, METRICS, explain_staleness, read_stages, require_current
+from wbc.lineage import LOCK, METRICS, explain_staleness, list_stale, read_stages, require_current
 from wbc.params.base import PARAMS_FILE
 
 EXPERIMENTS = Path("experiments")
@@ -86,11 +86,11 @@ def _copy_results(repository: DVCFileSystem, destination: Path, *, depth: int | 
 
 def _drop_stale(folder: Path) -> None:
     """Remove from a copy of metrics/ what stages after evaluate had made for another run, such as its maps."""
-    for stage, content in read_stages(folder / LOCK).items():
-        if explain_staleness(folder, home=folder, stage=stage):
-            copies = (folder / Path(out["path"]).relative_to(RESULTS) for out in content["outs"])
-            for copy in copies:
-                shutil.rmtree(copy) if copy.is_dir() else copy.unlink(missing_ok=True)
+    stages = read_stages(folder / LOCK)
+    outs = (out for stage in list_stale(folder, home=folder) for out in stages[stage].get("outs", []))
+    for path in (Path(out["path"]) for out in outs if out["path"].startswith(f"{RESULTS}/")):
+        copy = folder / path.relative_to(RESULTS)
+        shutil.rmtree(copy) if copy.is_dir() else copy.unlink(missing_ok=True)
 
 
 def _copy(repository: DVCFileSystem, path: str, *, to: Path) -> None:

@@ -46,9 +46,39 @@ def explain_staleness(folder: Path = METRICS, *, home: Path = Path(), stage: str
     """
     if not (home / LOCK).exists():
         return f"there is no {LOCK} to say what they are of"
-    params, stages = read_params(home / PARAMS_FILE), read_stages(home / LOCK)
+    stages = read_stages(home / LOCK)
     if stage not in stages:
         return f"{stage} has not run"
+    return _find_fault(stage, stages=stages, params=read_params(home / PARAMS_FILE), folder=folder)
+
+
+def list_stale(folder: Path = METRICS, *, home: Path = Path()) -> frozenset[str]:
+    """Return the stages of dvc.lock whose results in ``folder`` do not count, see `explain_staleness`."""
+    stages, params = read_stages(home / LOCK), read_params(home / PARAMS_FILE)
+    return frozenset(stage for stage in stages if _find_fault(stage, stages=stages, params=params, folder=folder))
+
+
+def require_current(
+    folder: Path = METRICS, *, home: Path = Path(), stages: Sequence[str] = ("evaluate",), name: str = ""
+) -> None:
+    """Raise StaleResultsError unless ``folder`` holds the results of each of ``stages``, see `explain_staleness`.
+
+    ``name`` is what people call the run where it is not the one of the working directory.
+    """
+    for stage in stages:
+        if fault := explain_staleness(folder, home=home, stage=stage):
+            remedy = "" if name else f": make them with `dvc repro {stage}`"
+            raise StaleResultsError(f"{name or folder} has no results of its own parameters: {fault}{remedy}")
+
+
+def name_model(home: Path = Path()) -> str:
+    """Return the model of dvc.lock in ``home`` as MLflow names its run: its kind and the first of its MD5."""
+    digests = {out["path"]: out["md5"] for out in read_stages(home / LOCK)["train"]["outs"]}
+    return f"{read_params(home / PARAMS_FILE)['model']}-{digests['models/model.keras'][:7]}"
+
+
+def _find_fault(stage: str, *, stages: Stages, params: Mapping[str, Any], folder: Path) -> str:
+    """Return the first reason why the results of a stage do not count, "" where they do."""
     makers = {out["path"]: name for name, content in stages.items() for out in content.get("outs", [])}
     faults = (
         fault
@@ -60,24 +90,6 @@ def explain_staleness(folder: Path = METRICS, *, home: Path = Path(), stage: str
         )
     )
     return next(faults, "")
-
-
-def require_current(
-    folder: Path = METRICS, *, home: Path = Path(), stages: Sequence[str] = ("evaluate",), name: str = ""
-) -> None:
-    """Raise StaleResultsError unless ``folder`` holds the results of each of ``stages``, see `explain_staleness`.
-
-    ``name`` is what people call the run.
-    """
-    for stage in stages:
-        if fault := explain_staleness(folder, home=home, stage=stage):
-            raise StaleResultsError(f"{name or folder} has no results of its own parameters: {fault}")
-
-
-def name_model(home: Path = Path()) -> str:
-    """Return the model of dvc.lock in ``home`` as MLflow names its run: its kind and the first of its MD5."""
-    digests = {out["path"]: out["md5"] for out in read_stages(home / LOCK)["train"]["outs"]}
-    return f"{read_params(home / PARAMS_FILE)['model']}-{digests['models/model.keras'][:7]}"
 
 
 def _trace(stage: str, *, stages: Stages, makers: Mapping[str, str]) -> Iterator[str]:

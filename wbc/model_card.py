@@ -39,7 +39,10 @@ _PACKAGES = ("keras", "tensorflow", "numpy", "opencv-python-headless", "scikit-l
 
 
 def write_model_card(path: Path, results: Results) -> None:
-    """Write the card of the model that ``results`` are about; its links to pictures are relative to ``path``."""
+    """Write the card of the model that ``results`` are about; its links to pictures are relative to ``path``.
+
+    Raises ValueError for results without labels in doubt.
+    """
     page = fill_template("model-card.md", **_content(results, folder=path.parent))
     with written_aside(path) as aside:
         aside.write_text(page)
@@ -47,6 +50,8 @@ def write_model_card(path: Path, results: Results) -> None:
 
 def _content(results: Results, *, folder: Path) -> dict[str, Any]:
     evaluation, training = results.evaluation, results.training
+    if results.suspects is None:
+        raise ValueError("metrics/suspects.csv is of another run, and the card tells of it: `dvc repro suspects`")
     model = training["model"]
     figures = results.folder / "figures"
     return {

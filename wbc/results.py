@@ -12,7 +12,7 @@ from dvc.utils.flatten import flatten
 
 from wbc.evaluation_page import PER_CLASS
 from wbc.gate import read_metrics
-from wbc.lineage import LOCK, METRICS, explain_staleness, read_stages, require_current
+from wbc.lineage import LOCK, METRICS, list_stale, read_stages, require_current
 from wbc.manifest import PREDICTIONS, SUSPECTS, read_table
 from wbc.params.base import PARAMS_FILE, read_params
 from wbc.scores import format_measure
@@ -39,7 +39,7 @@ class Results:
     """The files of one run: ``folder`` is metrics/ or a copy of it, ``digests`` are MD5s by path from dvc.lock.
 
     ``stale`` are the stages, of those that another run may have left out, whose results in ``folder`` are not of this
-    run. ``external`` is then empty.
+    run. ``external`` is then empty, ``suspects`` None.
     """
 
     folder: Path
@@ -52,7 +52,7 @@ class Results:
     augmented: dict[str, Any]
     external: dict[str, Any]
     predictions: pd.DataFrame
-    suspects: pd.DataFrame
+    suspects: pd.DataFrame | None
     stale: frozenset[str]
 
     @property
@@ -79,10 +79,10 @@ def read_results(folder: Path = METRICS, *, home: Path = Path()) -> Results:
     Raises StaleResultsError (wbc.lineage) for results of other parameters, and ValueError or OSError naming the stage
     that makes what is missing.
     """
-    require_current(folder, home=home, stages=("evaluate", "suspects"))
+    require_current(folder, home=home)
     stages = read_stages(home / LOCK)
     outs = [out for stage in stages.values() for out in stage.get("outs", [])]
-    stale = frozenset(stage for stage in stages if explain_staleness(folder, home=home, stage=stage))
+    stale = list_stale(folder, home=home)
 
     def read(name: str, *, stage: str) -> dict[str, Any]:
         return read_metrics(folder / f"{name}.json", stage=stage)
@@ -99,7 +99,7 @@ def read_results(folder: Path = METRICS, *, home: Path = Path()) -> Results:
         augmented=read("augment", stage="augment"),
         external=json.loads(external.read_text()) if external.exists() and "external" not in stale else {},
         predictions=read_table(folder / "predictions.csv", PREDICTIONS),
-        suspects=read_table(folder / "suspects.csv", SUSPECTS),
+        suspects=None if "suspects" in stale else read_table(folder / "suspects.csv", SUSPECTS),
         stale=stale,
     )
 

@@ -150,10 +150,12 @@ def test_results_of_other_parameters_or_of_another_model_are_not_judged(folder: 
 
     assert (of_other_parameters.exit_code, of_another_model.exit_code) == (2, 2)
     assert of_other_parameters.stderr == (
-        "metrics has no results of its own parameters: train ran with model=resnet50, params.yaml has vgg16\n"
+        "metrics has no results of its own parameters: train ran with model=resnet50, params.yaml has vgg16: "
+        "make them with `dvc repro evaluate`\n"
     )
     assert of_another_model.stderr == (
-        "elsewhere has no results of its own parameters: metrics/evaluation.json is not the one that evaluate made\n"
+        "elsewhere has no results of its own parameters: metrics/evaluation.json is not the one that evaluate made: "
+        "make them with `dvc repro evaluate`\n"
     )
 
 
