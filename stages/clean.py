@@ -20,19 +20,21 @@ FIGURES = Path("metrics/figures/clean")
 
 def main() -> None:
     """Records in, images with their manifest, their twins and the list of rejects out."""
+    params = read_section(CleanParams, "clean")
     records = read_records(RAW)
     manifest, dropped, twins = clean(
         records,
         raw=RAW,
         cells=CELLS,
-        params=read_section(CleanParams, "clean"),
+        params=params,
         seed=0,  # which images `thin` takes is a property of the data set, the same for every training seed
     )
     require_two_classes(manifest["label"])
     write_csv(Path("data/manifest.csv"), manifest)
     write_csv(Path("data/dropped.csv"), dropped)
     write_csv(Path("data/twins.csv"), twins)
-    write_json(Path("metrics/clean.json"), summarise(manifest, dropped, twins))
+    window = params.window if params.crop == "cell" else None
+    write_json(Path("metrics/clean.json"), summarise(manifest, dropped, twins, window=window))
     examples = examples_of_each_class(
         read_images(CELLS), positions=manifest.index.tolist(), labels=manifest["label"].tolist()
     )
