@@ -31,7 +31,10 @@ def main() -> None:
     made = table[table["kind"] != "original"]
     shown = table if made.empty else made
     examples = examples_of_each_class(
-        read_images(TRAIN), positions=shown.index.tolist(), labels=shown["label"].tolist()
+        read_images(TRAIN),
+        positions=shown.index.tolist(),
+        labels=shown["label"].tolist(),
+        names=shown["id"].tolist(),
     )
     contact_sheet(Path("metrics/figures/augment/views.png"), rows=examples)
 

@@ -34,9 +34,13 @@ def main() -> None:
     write_csv(Path("data/manifest.csv"), manifest)
     write_csv(Path("data/dropped.csv"), dropped)
     write_csv(Path("data/twins.csv"), twins)
-    write_json(Path("metrics/clean.json"), summarise(manifest, dropped, twins))
+    window = params.window if params.crop == "cell" else None
+    write_json(Path("metrics/clean.json"), summarise(manifest, dropped, twins, window=window))
     examples = examples_of_each_class(
-        read_images(CELLS), positions=manifest.index.tolist(), labels=manifest["label"].tolist()
+        read_images(CELLS),
+        positions=manifest.index.tolist(),
+        labels=manifest["label"].tolist(),
+        names=manifest["id"].tolist(),
     )
     contact_sheet(FIGURES / "cells.png", rows=examples)
     files = {name: RAW / file for name, file in zip(records["id"], records["file"], strict=True)}

@@ -27,7 +27,9 @@ def main() -> None:
     suspects = pd.DataFrame(columns=list(SUSPECTS.columns)) if judged.empty else find_suspects(judged, images)
     write_csv(Path("metrics/suspects.csv"), suspects)
     rows = {
-        f"{label}, looks like {other} ({len(members)})": [images[row] for row in members.index[:SHOWN]]
+        f"{label}, looks like {other} ({len(members)})": [
+            (name, images[row]) for name, row in zip(members["id"][:SHOWN], members.index[:SHOWN], strict=True)
+        ]
         for (label, other), members in suspects.groupby(["label", "looks_like"])
     }
     contact_sheet(Path("metrics/figures/suspects/gallery.png"), rows=rows or {"no suspects": []})

@@ -48,6 +48,14 @@ def test_without_pairs_the_sheet_says_so(tmp_path: Path) -> None:
     assert sheet[24:].min() > 250
 
 
+def test_thirteen_photographs_of_a_flag_fill_the_row_of_eight(tmp_path: Path) -> None:
+    files = photographs(tmp_path, **{f"p{number:02}": 10 + number for number in range(13)})
+    draw_flags(tmp_path / "flags.png", dict.fromkeys(files, "too_dark"), files=files)
+    sheet = cv2.imread(str(tmp_path / "flags.png"))[:, :, 0]
+    assert [int(grey) for grey in sheet[4 + 80, -8 * 164 + 80 :: 164]] == [10, 11, 13, 14, 16, 18, 19, 21]
+    assert sheet[4 + 160 : 4 + 160 + 14, -8 * 164 :].min() < 100  # their names
+
+
 def test_each_flag_is_a_row_of_its_photographs(tmp_path: Path) -> None:
     files = photographs(tmp_path, a=10, b=20)
     draw_flags(tmp_path / "flags.png", {"a": "too_dark;cut_by_frame", "b": ""}, files=files)

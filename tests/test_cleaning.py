@@ -160,7 +160,7 @@ def bccd(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Cleaned:
 
 
 def test_the_counts_of_bccd(bccd: Cleaned) -> None:
-    assert summarise(*bccd) == {
+    assert summarise(*bccd, window=180) == {
         "records": 411,
         "kept": 342,
         "dropped": 69,
@@ -179,6 +179,7 @@ def test_the_counts_of_bccd(bccd: Cleaned) -> None:
         },
         "fewer_boxes_than_labels": 5,
         "nucleus_not_found": 0,
+        "smaller_than_window": 0,
         "located": {"boxed": 337, "inside": 337, "rate": 1.0},
         "twins": {
             "pairs": 34,
@@ -309,6 +310,25 @@ def test_a_nucleus_outside_the_box_is_counted_and_kept(tmp_path: Path) -> None:
     summary = summarise(*run(lay_out(tmp_path, {1: "NEUTROPHIL", 60: "NEUTROPHIL"})))
     assert summary["kept"] == 2
     assert summary["located"] == {"boxed": 2, "inside": 1, "rate": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("window", "crop", "padded"),
+    [(180, "cell", "41%"), (140, "cell", "14%"), (120, "cell", None), (180, "whole", None)],
+)
+def test_a_window_larger_than_the_photographs_is_said_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture, window: int, crop: str, padded: str | None
+) -> None:
+    cleaned = run(lay_out(tmp_path, {1: "NEUTROPHIL", 2: "MONOCYTE"}), window=window, crop=crop)
+    said = capsys.readouterr().out
+    counted = summarise(*cleaned, window=window if crop == "cell" else None)["smaller_than_window"]
+    if padded is None:
+        assert (said, counted) == ("", 0)
+    else:
+        assert f"warning: the window of {window} px is larger than 2 of 2 photographs, the first 160x120 px: " in said
+        assert f"at least {padded} of their images is painted as empty slide" in said
+        assert "set clean.crop to whole; else set clean.window" in said
+        assert counted == 2
 
 
 def test_any_class_is_excluded_by_name(tmp_path: Path) -> None:

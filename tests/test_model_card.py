@@ -61,6 +61,16 @@ def test_an_external_test_is_reported_with_the_classes_that_the_model_does_not_k
         "3 images of C, which it does not know, it called A (2), B (1)" in card
     )
     assert "tested on no other source" not in card
+    assert "left out" not in card
+
+
+def test_the_card_says_how_much_of_an_external_source_was_no_news(recorded: Path) -> None:
+    seen = {"train": 3, "test": 2}
+    change(recorded, "external", smears={"known": None, "unknown": {}, "seen": seen, "dropped": {}})
+    assert (
+        "`smears`: no image of a class that the model knows; "
+        "5 images were left out, for they show what its own photographs do" in written(recorded)
+    )
 
 
 def test_the_validation_accuracy_says_what_it_is_of(recorded: Path) -> None:

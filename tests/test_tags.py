@@ -36,8 +36,17 @@ def test_the_tags_of_a_real_file() -> None:
     encoded = cv2.imencode(".tif", np.zeros((4, 6, 3), np.uint16))[1].tobytes()
     (tags,) = read_pages(encoded)
     assert {tag: tags[tag] for tag in (WIDTH, HEIGHT, BITS, SAMPLES)} == {WIDTH: 6, HEIGHT: 4, BITS: 16, SAMPLES: 3}
-    assert not is_tiff(b"\x89PNG")
-    assert read_pages(b"\x89PNG") == []
+    for start in (b"\x89PNG", b"II-\0"):
+        assert not is_tiff(start + encoded[4:])
+        assert read_pages(start + encoded[4:]) == []
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("kind", "form", "value"), [(1, "B", 200), (3, "H", 640), (4, "I", 70_000), (16, "Q", 2**40)])
+def test_whole_numbers_of_every_size_are_read(order: str, kind: int, form: str, value: int) -> None:
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HHHQ", 43, 8, 0, 16)
+    entry = struct.pack(order + "HHQ", WIDTH, kind, 1) + struct.pack(order + form, value).ljust(8, b"\0")
+    assert read_pages(head + struct.pack(order + "Q", 1) + entry + struct.pack(order + "Q", 0)) == [{WIDTH: value}]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from wbc.arrays import Image
-from wbc.contact_sheet import contact_sheet
+from wbc.contact_sheet import contact_sheet, spread
 from wbc.decoding import read_photograph
 from wbc.files import written_aside
 
@@ -48,14 +48,14 @@ def draw_pairs(path: Path, pairs: pd.DataFrame, *, files: Mapping[str, Path], la
         aside.write_bytes(encoded.tobytes())
 
 
-def draw_flags(path: Path, flags: Mapping[str, str], *, files: Mapping[str, Path], count: int = 8) -> None:
-    """Write a PNG with up to ``count`` photographs of each flag, evenly spread. ``flags``: id and its flags by ";"."""
+def draw_flags(path: Path, flags: Mapping[str, str], *, files: Mapping[str, Path]) -> None:
+    """Write a PNG with some photographs of each flag and their ids. ``flags``: id and its flags by ";"."""
     members: dict[str, list[str]] = {}
     for name in sorted(flags):
         for flag in filter(None, flags[name].split(";")):
             members.setdefault(flag, []).append(name)
     rows = {
-        f"{flag} ({len(names)})": [_read(files[name]) for name in names[:: -(-len(names) // count)]]
+        f"{flag} ({len(names)})": [(name, _read(files[name])) for name in spread(names)]
         for flag, names in sorted(members.items())
     }
     contact_sheet(path, rows=rows or {"no flags": []}, side=160)

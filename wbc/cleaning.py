@@ -108,6 +108,8 @@ def clean(records: pd.DataFrame, *, raw: Path, cells: Path, params: CleanParams,
     # The name of a group is that of a kept image.
     table["group"] = merge_groups(table["id"].tolist(), [], supplied=table["group"].tolist())
     manifest = check_table(table[list(MANIFEST.columns)], MANIFEST, where="the manifest")
+    if params.crop == "cell" and smaller_than(params.window, manifest).any():
+        print(describe_window(params.window, manifest))
     dropped = records.loc[sorted(rejects), ["id", "category"]].reset_index(drop=True)
     dropped["reason"] = [rejects[index][0] for index in sorted(rejects)]
     dropped["detail"] = [rejects[index][1] for index in sorted(rejects)]
@@ -275,10 +277,30 @@ def _tabulate(records: pd.DataFrame, *, seen: NDArray[np.float64], boxes: NDArra
     return table.astype(dict.fromkeys(["nucleus_area", "boxes", "width", "height"], int))
 
 
-def summarise(manifest: pd.DataFrame, dropped: pd.DataFrame, twins: pd.DataFrame) -> dict[str, Any]:
+def smaller_than(window: int, manifest: pd.DataFrame) -> pd.Series:
+    """Return which photographs of ``manifest`` a window of so many px does not fit into."""
+    return manifest[["width", "height"]].min(axis=1) < window
+
+
+def describe_window(window: int, manifest: pd.DataFrame) -> str:
+    """Return a sentence on the photographs that are `smaller_than` the window, and what becomes of them."""
+    small = manifest[smaller_than(window, manifest)]
+    inside = small["width"].clip(upper=window) * small["height"].clip(upper=window) / window**2
+    width, height = small[["width", "height"]].iloc[0]
+    return (
+        f"warning: the window of {window} px is larger than {len(small)} of {len(manifest)} photographs, the first "
+        f"{width}x{height} px: at least {1 - inside.mean():.0%} of their images is painted as empty slide. If an image "
+        "is a cell already, set clean.crop to whole; else set clean.window to about a cell's diameter in px"
+    )
+
+
+def summarise(
+    manifest: pd.DataFrame, dropped: pd.DataFrame, twins: pd.DataFrame, *, window: int | None = None
+) -> dict[str, Any]:
     """Return the counts of a cleaning and how often the nucleus found lies inside the annotated box.
 
-    Contradictions are the images whose cell has another class in another image, kept or dropped.
+    Contradictions are the images whose cell has another class in another image, kept or dropped. ``window`` is the side
+    in px of what was cut out, None where photographs stayed whole.
     """
     boxed = manifest[manifest["boxes"] == 1]
     inside = boxed["nucleus_x"].between(boxed["box_left"], boxed["box_right"]) & boxed["nucleus_y"].between(
@@ -296,6 +318,7 @@ def summarise(manifest: pd.DataFrame, dropped: pd.DataFrame, twins: pd.DataFrame
         "reasons": {reason: int(reasons.get(reason, 0)) for reason in REASONS},
         "fewer_boxes_than_labels": int((manifest["boxes"] == 0).sum()),
         "nucleus_not_found": int(manifest["nucleus_x"].isna().sum()),
+        "smaller_than_window": int(smaller_than(window or 0, manifest).sum()),
         "located": {
             "boxed": len(boxed),
             "inside": int(inside.sum()),

@@ -117,4 +117,6 @@ def _external(outcomes: dict[str, Any]) -> Iterator[str]:
             + ", ".join(f"{other} ({count})" for other, count in called.items())
             for label, called in unknown.items()
         )
-        yield "; ".join([f"`{name}`: {merits}", *strangers])
+        seen = sum((outcome.get("seen") or {}).values())
+        copies = [f"{seen} images were left out, for they show what its own photographs do"] if seen else []
+        yield "; ".join([f"`{name}`: {merits}", *strangers, *copies])

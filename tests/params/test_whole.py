@@ -34,7 +34,7 @@ def test_the_projects_own_params_are_valid() -> None:
     [
         ({"model": "leaky"}, f"no 'leaky'; there are {', '.join(MODEL_NAMES)}; nearest: leaky_cnn"),
         ({"data.source": "smear"}, "data.source: no 'smear'; there are bccd, smears, "),
-        ({"data.source": "BCCD"}, "blood_cells; nearest: bccd"),
+        ({"data.source": "BCCD"}, "nearest: bccd"),
         ({"data.source": "Folder"}, "nearest: folders"),
         ({"model": "VGG"}, "nearest: vgg16"),
         ({"clean.windw": 3}, "clean.windw: Extra inputs are not permitted"),

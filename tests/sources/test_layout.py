@@ -54,6 +54,7 @@ def test_parts_below_the_classes_and_one_folder_round_the_classes() -> None:
         ("test", "BAND", ""),
         ("train", "BLAST", ""),
     ]
+    assert places("BAND/train", "BLAST/test") == [("train", "BAND", ""), ("test", "BLAST", "")]
     assert places("train/images/BAND", "test/images/BLAST") == [("train", "BAND", ""), ("test", "BLAST", "")]
 
 
