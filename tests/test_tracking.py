@@ -20,6 +20,7 @@ PARAMS = """\
 seed: 1
 model: tiny
 data: {source: toy}
+evaluate: {wished_error: 0.05}
 models:
   tiny: {epochs: 3, learning_rate: 5e-05, patience: null}
   huge: {epochs: 4, learning_rate: 0.001, patience: 6}
@@ -56,6 +57,7 @@ stages:
   evaluate:
     cmd: python toy.py evaluate
     deps: [data/raw, models/model.keras, toy.py]
+    params: [evaluate]
     outs:
     - metrics/predictions.csv: {cache: false}
     - metrics/figures/evaluate/confusion.png
@@ -204,6 +206,7 @@ def test_what_is_made_of_one_model_shares_one_run(reproduced: Path) -> None:
         "model.epochs": "3",
         "model.learning_rate": "5e-05",
         "model.patience": "null",
+        "evaluate.wished_error": "0.05",
     }
     assert row.data.metrics == {
         "loss": 1.0,
@@ -424,6 +427,46 @@ def test_a_new_evaluation_of_the_same_model_replaces_the_old_values(
 
     (row,) = runs(project, "wbc")
     assert row.data.metrics["test_accuracy"] == 0.5
+
+
+def change(project: Path, old: str, new: str) -> None:
+    """Change a parameter both in params.yaml and in dvc.lock, as `dvc repro` does when the bytes stay the same."""
+    for name in ("params.yaml", "dvc.lock"):
+        path = project / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+
+def test_another_parameter_that_makes_the_same_model_has_a_run_of_its_own(project: Path) -> None:
+    outcomes()
+    change(project, "seed: 1", "seed: 7")
+
+    assert set(outcomes().values()) == {"published", "up to date"}  # the download has no seed
+
+    assert [row.data.params["seed"] for row in runs(project, "wbc")] == ["1", "7"]
+    assert [row.data.params.get("seed") for row in runs(project, "wbc-data")] == [None, "1", "7"]
+    assert set(outcomes().values()) == {"up to date"}
+    assert all(row.data.metrics["test_accuracy"] == 0.75 for row in runs(project, "wbc"))
+    assert all(len(row.outputs.model_outputs) == 1 for row in runs(project, "wbc"))
+
+
+def test_an_evaluation_by_another_parameter_has_a_run_of_its_own(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes()
+    [first] = runs(project, "wbc")
+    change(project, "wished_error: 0.05", "wished_error: 0.1")
+    (project / "metrics" / "evaluation.json").write_text('{"accuracy": 0.5}')
+    monkeypatch.setenv("DVC_STAGE", "evaluate")
+
+    assert outcomes("evaluate") == {"train": "published", "evaluate": "published"}
+
+    runs_latest_first = read_runs([]).to_dict("records")
+    assert [(row["evaluate.wished_error"], row["test_accuracy"]) for row in runs_latest_first] == [
+        ("0.1", 0.5),
+        ("0.05", 0.75),
+    ]
+    assert runs_latest_first[1]["run_id"] == first.info.run_id
 
 
 @pytest.mark.parametrize("started", [0.0, 4e9])

@@ -1,6 +1,6 @@
 """Shows in MLflow what the stages' files say, so that what is missing there can be published later from the same files.
 
-Runs are found by content: they carry the MD5 of what a stage read and wrote, as DVC computes it.
+Runs are found by content: they carry the MD5 of what a stage read and wrote, as DVC computes it, and its parameters.
 """
 
 import csv
@@ -39,6 +39,7 @@ from mlflow.entities import (
 )
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.tracking.context.registry import resolve_tags
+from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 from sqlalchemy import create_engine
 
 from wbc.model_folder import write_model_folder
@@ -77,7 +78,7 @@ class Record:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """The tag and the value by which the run is found: the model's MD5, or the fingerprint of a data stage."""
+        """The tag and the value that the run must have: the model's MD5, or the fingerprint of a data stage."""
         if self.stage in MODEL_STAGES:
             return f"out.{MODEL}", (self.outs | self.dependencies)[MODEL]
         return "fingerprint", self.fingerprint
@@ -92,22 +93,27 @@ def publish(name: str | None = None, *, wait: Callable[[], object] | None = None
     returns nothing. Raises UnknownStageError, and MLflow's errors as they come.
     """
     with Repo() as repo:
-        stages = {stage.name: stage for stage in repo.index.stages if isinstance(stage, PipelineStage)}
+        stages = _read_stages(repo)
         stages.pop("check", None)  # makes nothing to look at, and its parameters are the whole file
         if name is not None and name not in stages:
             raise UnknownStageError(f"no stage {name!r} to publish: there are {', '.join(stages)}")
-        producers = {out.def_path: out for stage in stages.values() for out in stage.outs}
+        producers = _read_producers(stages)
         if wait is not None:
             with suppress(Exception):  # a first connection loads the store; one that fails is made again below
                 connect()
             if not wait():
                 return
         client = connect()
-        for stage in stages if name is None else _up_to(name):
+        wanted = list(stages) if name is None else _up_to(name)
+        records = {}
+        for stage in wanted:
             running = stage == os.environ.get("DVC_STAGE")
             if running or all(out.exists and not out.changed_checksum() for out in stages[stage].outs):
-                record = read_record(stages[stage], producers=producers, from_files=running)
-                yield stage, _complete(client, record, folder=Path(repo.root_dir))
+                records[stage] = read_record(stages[stage], producers=producers, from_files=running)
+        for stage in wanted:
+            if stage in records:
+                alike = [record for record in records.values() if record.identity == records[stage].identity]
+                yield stage, _complete(client, records[stage], alike=alike, folder=Path(repo.root_dir))
             else:
                 yield stage, "left out, its files are not those of dvc.lock: run `dvc repro` or `dvc checkout`"
 
@@ -115,6 +121,15 @@ def publish(name: str | None = None, *, wait: Callable[[], object] | None = None
 def _up_to(name: str) -> Sequence[str]:
     """Return the stages whose files the run of the stage ``name`` shows by then, in their order."""
     return MODEL_STAGES[: MODEL_STAGES.index(name) + 1] if name in MODEL_STAGES else [name]
+
+
+def _read_stages(repo: Repo) -> dict[str, PipelineStage]:
+    return {stage.name: stage for stage in repo.index.stages if isinstance(stage, PipelineStage)}
+
+
+def _read_producers(stages: Mapping[str, PipelineStage]) -> dict[str, Output]:
+    """Return the out at each path that one of ``stages`` makes."""
+    return {out.def_path: out for stage in stages.values() for out in stage.outs}
 
 
 def read_runs(files: Sequence[str] = ()) -> "pd.DataFrame":
@@ -168,10 +183,28 @@ def _read_dependencies() -> dict[str, str]:
         return {item.def_path: item.hash_info.value for item in train.deps}
 
 
+def read_params(names: Sequence[str]) -> dict[str, str]:
+    """Return the parameters that dvc.lock has of the stages ``names`` and of those before, as MLflow shows them."""
+    with Repo() as repo:
+        stages = _read_stages(repo)
+        producers = _read_producers(stages)
+        return _unite_params([read_record(stages[name], producers=producers) for name in names])
+
+
 def name_params(record: Record) -> dict[str, str]:
     """Return the parameters of ``record`` as MLflow shows them: those of any model's block begin with ``model.``."""
     block = f"models.{record.params.get('model')}."  # named alike for all models, so that they share columns
-    return {key.replace(block, "model."): _text(value) for key, value in record.params.items()}
+    named = {key.replace(block, "model."): _text(value) for key, value in record.params.items()}
+    return {key: value[:MAX_PARAM_VAL_LENGTH] for key, value in named.items()}  # MLflow keeps no more
+
+
+def _unite_params(records: Sequence[Record]) -> dict[str, str]:
+    return {name: value for record in records for name, value in name_params(record).items()}
+
+
+def agrees(run: Run, params: Mapping[str, str]) -> bool:
+    """Tell whether ``run`` has no other value for one of ``params``; one that is absent there is no other value."""
+    return all(run.data.params.get(name, value) == value for name, value in params.items())
 
 
 def read_record(stage: PipelineStage, *, producers: Mapping[str, Output], from_files: bool = False) -> Record:
@@ -190,7 +223,7 @@ def read_record(stage: PipelineStage, *, producers: Mapping[str, Output], from_f
         params |= read_record(maker, producers=producers, from_files=False).params
     for item in stage.deps:
         if isinstance(item, ParamsDependency):
-            params |= flatten(value(item))
+            params |= flatten(value(item) or {})  # dvc.lock has none of a stage that never ran
     outs = {out.def_path: value(out) for out in stage.outs}
     return Record(stage=stage.name, outs=outs, dependencies=files, inputs=inputs, params=params)
 
@@ -212,15 +245,19 @@ def one_at_a_time() -> FileLock:
     return FileLock(project_root() / "mlflow.db.lock")
 
 
-def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
-    """Add what the run of ``record`` lacks, from the files below ``folder``; return what was done, for people."""
+def _complete(client: MlflowClient, record: Record, *, alike: Sequence[Record], folder: Path) -> str:
+    """Add what the run of ``record`` lacks, from the files below ``folder``; return what was done, for people.
+
+    ``alike`` are the records that share the run, this one among them.
+    """
     timing = _read_timing(record, folder=folder)
     start = round(1000 * timing.pop("started", time.time()))  # ms
-    run = _find_or_create(client, record, start=start)
+    run = _find_or_create(client, record, alike=alike, start=start)
     if run is None:
-        return "left out, no run has its model: publish `train` first"
+        return "left out, no run has its model and parameters: publish `train` first"
     run_id, published = run.info.run_id, f"published.{record.stage}"
-    if run.data.tags.get(published) == record.fingerprint:
+    params = name_params(record)
+    if run.data.tags.get(published) == record.fingerprint and params.keys() <= run.data.params.keys():
         return f"up to date in run {run.info.run_name}"
 
     numbers, texts = _read_metrics(record, folder=folder)
@@ -235,7 +272,7 @@ def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
     tags |= {f"dep.{path}": md5 for path, md5 in record.dependencies.items()} | texts
     entities: dict[str, list[Any]] = {
         "metrics": history + metrics,
-        "params": [Param(key, value) for key, value in name_params(record).items() if key not in run.data.params],
+        "params": [Param(key, value) for key, value in params.items() if key not in run.data.params],
         "tags": [RunTag(_valid(key), value) for key, value in tags.items()],
     }
     for kind, items in entities.items():
@@ -252,20 +289,28 @@ def _complete(client: MlflowClient, record: Record, *, folder: Path) -> str:
         client.log_artifact(run_id, str(figure), "figures")
     if record.stage == "train" and not (run.outputs and run.outputs.model_outputs):
         log_model(client, run_id, path=folder / MODEL, cells=folder / CELLS, classes=json.loads(texts["classes"]))
-    end = run.info.end_time or start + round(1000 * timing.get("seconds", 0))
+    end = run.info.end_time or run.info.start_time + round(1000 * timing.get("seconds", 0))
     client.set_terminated(run_id, end_time=end)
     client.set_tag(run_id, published, record.fingerprint)  # last: a run without it is not complete
     return f"published in run {run.info.run_name}"
 
 
-def _find_or_create(client: MlflowClient, record: Record, *, start: int) -> Run | None:
-    """Return the run of ``record``, begun at ``start`` (ms) if new; None for what follows on a model without a run."""
+def _find_or_create(client: MlflowClient, record: Record, *, alike: Sequence[Record], start: int) -> Run | None:
+    """Return the run that ``alike`` share, begun at ``start`` (ms) if new; None for what follows on no such run.
+
+    A run is theirs if it has their identity, and no parameter of it another value.
+    """
     key, value = record.identity
+    params = _unite_params(alike)
     with one_at_a_time():
         experiment = _find_or_create_experiment(client, MODELS if record.stage in MODEL_STAGES else "wbc-data")
-        found = client.search_runs([experiment], f"tags.`{key}` = '{value}'", max_results=1)
-        if found or record.stage in MODEL_STAGES[1:]:
-            return found[0] if found else None
+        found = client.search_runs([experiment], f"tags.`{key}` = '{value}'", order_by=["start_time DESC"])
+        if run := next((run for run in found if agrees(run, params)), None):
+            return run
+        if record.stage in MODEL_STAGES[1:]:
+            return None
+        if found and found[0].info.start_time >= start:  # a later look at what is shown already
+            start = round(1000 * time.time())
         git = subprocess.run(["git", "rev-parse", "--quiet", "--verify", "HEAD"], capture_output=True, text=True)
         tags = {key: value, "stage": record.stage, "git_commit": git.stdout.strip()}
         if trial := os.environ.get("DVC_EXP_NAME"):
