@@ -8,10 +8,11 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,35 +31,58 @@ from mlflow.entities import (
     Dataset,
     DatasetInput,
     InputTag,
+    LifecycleStage,
     LoggedModelOutput,
     LoggedModelStatus,
     Metric,
     Param,
     Run,
+    RunStatus,
     RunTag,
 )
 from mlflow.store.db.db_types import DATABASE_ENGINES
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
+from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlLoggedModel, SqlRun
 from mlflow.tracking.context.registry import resolve_tags
+from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine, func, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from wbc.model_folder import write_model_folder
 from wbc.root import project_root
-from wbc.store import tracking_uri
+from wbc.store import database, tracking_uri
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MODEL = "models/model.keras"
 CELLS = "data/cells.npy"
+ARTIFACTS = "mlartifacts"  # the folder in the project
 MODELS = "wbc"  # the experiment of trained models, one row each
 MODEL_STAGES = ("train", "evaluate", "explain")  # they share one run for each model, the row that people sort
 MOST = 50_000  # runs, as many as MLflow finds in one call
 BATCH = 100  # as many parameters or tags as MLflow takes in one call
+PATIENCE = 30.0  # s that a stage waits for all that it shows, whatever the limits of a single request add up to
+
+_LOCATIONS: tuple[InstrumentedAttribute[str], ...] = (
+    SqlExperiment.artifact_location,
+    SqlRun.artifact_uri,
+    SqlLoggedModel.artifact_location,
+    SqlModelVersion.storage_location,
+)
 
 
 class UnknownStageError(ValueError):
     """The message names the stages that there are."""
+
+
+class DeletedExperimentError(ValueError):
+    """The message says how to bring the experiment back."""
+
+
+class PatienceError(RuntimeError):
+    """MLflow takes too long. No TimeoutError, which urllib3 would take for its own and try again."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +114,8 @@ def publish(name: str | None = None, *, wait: Callable[[], object] | None = None
     The stage whose command is running (DVC_STAGE) is read from its files, because dvc.lock is written after the
     command. Others are read from dvc.lock and left out when their files differ from it. Of MODEL_STAGES those before
     ``name`` come first. ``wait`` is called when all is loaded and before a file is read; nothing is published where it
-    returns nothing. Raises UnknownStageError, and MLflow's errors as they come.
+    returns nothing. Raises UnknownStageError, DeletedExperimentError, MLflow's errors as they come, and PatienceError
+    or one of MLflow's made of it where a running stage has waited for as long as PATIENCE.
     """
     with Repo() as repo:
         stages = _read_stages(repo)
@@ -103,19 +128,43 @@ def publish(name: str | None = None, *, wait: Callable[[], object] | None = None
                 connect()
             if not wait():
                 return
-        client = connect()
-        wanted = list(stages) if name is None else _up_to(name)
-        records = {}
-        for stage in wanted:
+        records: dict[str, Record | None] = {}
+        for stage in stages if name is None else _up_to(name):
             running = stage == os.environ.get("DVC_STAGE")
+            records[stage] = None
             if running or all(out.exists and not out.changed_checksum() for out in stages[stage].outs):
                 records[stage] = read_record(stages[stage], producers=producers, from_files=running)
-        for stage in wanted:
-            if stage in records:
-                alike = [record for record in records.values() if record.identity == records[stage].identity]
-                yield stage, _complete(client, records[stage], alike=alike, folder=Path(repo.root_dir))
-            else:
-                yield stage, "left out, its files are not those of dvc.lock: run `dvc repro` or `dvc checkout`"
+        with _alarm(PATIENCE) if "DVC_STAGE" in os.environ else nullcontext():
+            yield from _show(records, folder=Path(repo.root_dir))
+
+
+def _show(records: Mapping[str, Record | None], *, folder: Path) -> Iterator[tuple[str, str]]:
+    """Complete the runs of ``records`` from the files below ``folder``; yield each stage and what became of it."""
+    client = connect()
+    for stage, record in records.items():
+        if record is None:
+            yield stage, "left out, its files are not those of dvc.lock: run `dvc repro` or `dvc checkout`"
+            continue
+        with one_at_a_time():
+            alike = [each for each in records.values() if each and each.identity == record.identity]
+            outcome = _complete(client, record, alike=alike, folder=folder)
+        yield stage, outcome
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise PatienceError in the main thread after so many ``seconds``, whatever it waits for."""
+
+    def give_up(*_: object) -> None:
+        raise PatienceError(f"no end after {seconds:g} s")
+
+    handler = signal.signal(signal.SIGALRM, give_up)
+    remaining, _ = signal.setitimer(signal.ITIMER_REAL, seconds, 1)  # s, and again if what waits goes on regardless
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, remaining)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def _up_to(name: str) -> Sequence[str]:
@@ -136,18 +185,16 @@ def read_runs(files: Sequence[str] = ()) -> "pd.DataFrame":
     """Return parameters, metrics, tags and ``run_id`` of the evaluated models that MLflow has recorded.
 
     One row for each run, the latest first; only those that were trained on these ``files`` of dvc.lock.
-    Raises MLflow's errors as they come.
+    Raises DeletedExperimentError, and MLflow's errors as they come.
     """
     import pandas as pd  # here, because `publish` does without
 
     conditions = [f"tags.`dep.{path}` = '{md5}'" for path, md5 in read_locked(files).items()]
     client = connect()
-    experiment = client.get_experiment_by_name(MODELS)
+    experiment = find_experiment(client, MODELS)
     query = " and ".join([*conditions, "tags.`published.evaluate` != ''"])
     found = (
-        client.search_runs([experiment.experiment_id], query, max_results=MOST, order_by=["start_time DESC"])
-        if experiment
-        else []
+        client.search_runs([experiment], query, max_results=MOST, order_by=["start_time DESC"]) if experiment else []
     )
     return pd.DataFrame(
         [{**run.data.params, **run.data.metrics, **run.data.tags, "run_id": run.info.run_id} for run in found]
@@ -199,7 +246,8 @@ def name_params(record: Record) -> dict[str, str]:
 
 
 def _unite_params(records: Sequence[Record]) -> dict[str, str]:
-    return {name: value for record in records for name, value in name_params(record).items()}
+    """Return the parameters of all ``records``, the first one's value where they differ (`dvc repro --single-item`)."""
+    return {name: value for record in reversed(records) for name, value in name_params(record).items()}
 
 
 def agrees(run: Run, params: Mapping[str, str]) -> bool:
@@ -235,20 +283,55 @@ def connect() -> MlflowClient:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     mlflow.set_tracking_uri(tracking_uri())
     with one_at_a_time():
-        if urlsplit(tracking_uri()).scheme.partition("+")[0] in DATABASE_ENGINES:
-            create_engine(tracking_uri()).connect().close()
-        return MlflowClient()
+        if urlsplit(tracking_uri()).scheme.partition("+")[0] not in DATABASE_ENGINES:
+            return MlflowClient()
+        engine = create_engine(tracking_uri())
+        engine.connect().close()
+        client = MlflowClient()  # sets up a new database
+        if (path := database()) and path.parent.resolve() == project_root().resolve():
+            _follow_project(engine)
+        return client
+
+
+def _follow_project(engine: Engine) -> None:
+    """Have a database say where its artifacts are after the project that holds both was renamed or copied.
+
+    MLflow itself records absolute paths and has no way to change them.
+    """
+    with engine.begin() as connection:
+        recorded: Sequence[str] = connection.scalars(select(SqlExperiment.artifact_location)).all()
+        for former in {location.partition(f"/{ARTIFACTS}")[0] for location in recorded if f"/{ARTIFACTS}" in location}:
+            if _has_moved(former):
+                present = project_root().as_uri() if former.startswith("file:") else str(project_root())
+                for column in _LOCATIONS:
+                    below = column.startswith(f"{former}/{ARTIFACTS}", autoescape=True)
+                    moved = {column.key: func.replace(column, former, present)}
+                    connection.execute(update(column.class_).where(below).values(moved))
+
+
+def _has_moved(former: str) -> bool:
+    """Tell whether the project is no longer in the folder ``former``, a path or URI: a copy has its own artifacts."""
+    if urlsplit(former).scheme not in ("", "file"):
+        return False
+    there, here = (root / ARTIFACTS for root in (Path(local_file_uri_to_path(former)), project_root()))
+    return not there.exists() or (here.exists() and not here.samefile(there))
 
 
 def one_at_a_time() -> FileLock:
-    """Return the lock for what fails when two processes do it at once: to set up a database, to add a model's run."""
-    return FileLock(project_root() / "mlflow.db.lock")
+    """Return the lock for what fails when two processes do it at once: to set up a database, to complete a run.
+
+    It is beside the database, which several projects may share.
+    """
+    path = database()
+    shared = path is not None and path.parent.is_dir() and os.access(path.parent, os.W_OK)
+    return FileLock(f"{path}.lock" if shared else project_root() / "mlflow.db.lock")
 
 
 def _complete(client: MlflowClient, record: Record, *, alike: Sequence[Record], folder: Path) -> str:
     """Add what the run of ``record`` lacks, from the files below ``folder``; return what was done, for people.
 
-    ``alike`` are the records that share the run, this one among them.
+    ``alike`` are the records that share the run, this one among them. Until all is there the run is shown as FAILED,
+    and not as one that has this stage: whoever falls silent cannot be told afterwards.
     """
     timing = _read_timing(record, folder=folder)
     start = round(1000 * timing.pop("started", time.time()))  # ms
@@ -259,6 +342,11 @@ def _complete(client: MlflowClient, record: Record, *, alike: Sequence[Record], 
     params = name_params(record)
     if run.data.tags.get(published) == record.fingerprint and params.keys() <= run.data.params.keys():
         return f"up to date in run {run.info.run_name}"
+
+    end = run.info.end_time or run.info.start_time + round(1000 * timing.get("seconds", 0))
+    client.set_terminated(run_id, RunStatus.to_string(RunStatus.FAILED), end_time=end)
+    if published in run.data.tags:
+        client.delete_tag(run_id, published)
 
     numbers, texts = _read_metrics(record, folder=folder)
     numbers |= {f"{record.stage}_{key}": value for key, value in timing.items()}
@@ -289,9 +377,8 @@ def _complete(client: MlflowClient, record: Record, *, alike: Sequence[Record], 
         client.log_artifact(run_id, str(figure), "figures")
     if record.stage == "train" and not (run.outputs and run.outputs.model_outputs):
         log_model(client, run_id, path=folder / MODEL, cells=folder / CELLS, classes=json.loads(texts["classes"]))
-    end = run.info.end_time or run.info.start_time + round(1000 * timing.get("seconds", 0))
-    client.set_terminated(run_id, end_time=end)
     client.set_tag(run_id, published, record.fingerprint)  # last: a run without it is not complete
+    client.set_terminated(run_id, end_time=end)
     return f"published in run {run.info.run_name}"
 
 
@@ -302,29 +389,40 @@ def _find_or_create(client: MlflowClient, record: Record, *, alike: Sequence[Rec
     """
     key, value = record.identity
     params = _unite_params(alike)
-    with one_at_a_time():
-        experiment = _find_or_create_experiment(client, MODELS if record.stage in MODEL_STAGES else "wbc-data")
-        found = client.search_runs([experiment], f"tags.`{key}` = '{value}'", order_by=["start_time DESC"])
-        if run := next((run for run in found if agrees(run, params)), None):
-            return run
-        if record.stage in MODEL_STAGES[1:]:
-            return None
-        if found and found[0].info.start_time >= start:  # a later look at what is shown already
-            start = round(1000 * time.time())
-        git = subprocess.run(["git", "rev-parse", "--quiet", "--verify", "HEAD"], capture_output=True, text=True)
-        tags = {key: value, "stage": record.stage, "git_commit": git.stdout.strip()}
-        if trial := os.environ.get("DVC_EXP_NAME"):
-            tags["DVC_EXP_NAME"] = trial
-        run_name = f"{record.params['model'] if record.stage == 'train' else record.stage}-{value[:7]}"
-        return client.create_run(experiment, start_time=start, tags=tags, run_name=run_name)
+    experiment = _find_or_create_experiment(client, MODELS if record.stage in MODEL_STAGES else "wbc-data")
+    found = client.search_runs([experiment], f"tags.`{key}` = '{value}'", order_by=["start_time DESC"])
+    if run := next((run for run in found if agrees(run, params)), None):
+        return run
+    if record.stage in MODEL_STAGES[1:]:
+        return None
+    if found and found[0].info.start_time >= start:  # a later look at what is shown already
+        start = round(1000 * time.time())
+    git = subprocess.run(["git", "rev-parse", "--quiet", "--verify", "HEAD"], capture_output=True, text=True)
+    tags = {key: value, "stage": record.stage, "git_commit": git.stdout.strip()}
+    if trial := os.environ.get("DVC_EXP_NAME"):
+        tags["DVC_EXP_NAME"] = trial
+    run_name = f"{record.params['model'] if record.stage == 'train' else record.stage}-{value[:7]}"
+    return client.create_run(experiment, start_time=start, tags=tags, run_name=run_name)
+
+
+def find_experiment(client: MlflowClient, name: str) -> str | None:
+    """Return the id of the experiment ``name``, None if there is none. Raises DeletedExperimentError."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment and experiment.lifecycle_stage == LifecycleStage.DELETED:
+        number = experiment.experiment_id
+        raise DeletedExperimentError(
+            f"the experiment {name} is deleted in MLflow: "
+            f"`mlflow experiments restore --experiment-id {number}` brings it back with its runs"
+        )
+    return experiment.experiment_id if experiment else None
 
 
 def _find_or_create_experiment(client: MlflowClient, name: str) -> str:
-    """Return the id of the experiment ``name``."""
-    if experiment := client.get_experiment_by_name(name):
-        return experiment.experiment_id
+    """Return the id of the experiment ``name``. Raises DeletedExperimentError."""
+    if experiment := find_experiment(client, name):
+        return experiment
     # A server keeps artifacts itself; else they would go to the working directory, which may be a throw-away clone.
-    artifacts = None if tracking_uri().startswith("http") else (project_root() / "mlartifacts").as_uri()
+    artifacts = None if tracking_uri().startswith("http") else (project_root() / ARTIFACTS).as_uri()
     return client.create_experiment(name, artifact_location=artifacts)
 
 
