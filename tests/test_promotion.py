@@ -102,6 +102,11 @@ def train(project: Path, *, seed: int, right: int, strategy: str = "grouped", im
     write_csv(project / "metrics" / "predictions.csv", predictions_table(ids, ids, truth, chances, CLASSES))
     scores = {"split_strategy": strategy, **evaluate(truth, chances, classes=CLASSES)}
     write_json(project / "metrics" / "evaluation.json", scores)
+    show()
+
+
+def show() -> None:
+    """Publish what is in the working directory, as the stages do."""
     for stage in ("train", "evaluate"):
         os.environ["DVC_STAGE"] = stage  # as dvc does, whose lock is written later
         list(tracking.publish(stage))
@@ -276,6 +281,20 @@ def test_a_run_with_other_results_does_not_count(project: Path) -> None:
     (project / "metrics" / "evaluation.json").write_text('{"accuracy": 1.0}')
     with pytest.raises(ValueError, match="MLflow has no run of this model with these results"):
         promote(project, gate=GATE)
+
+
+def test_of_two_runs_of_one_model_that_with_the_present_parameters_is_registered(project: Path) -> None:
+    params = (project / "params.yaml").read_text()
+    train(project, seed=1, right=90)
+    (project / "params.yaml").write_text(params.replace("tiny", "small"))
+    show()
+    (project / "params.yaml").write_text(params)
+    subprocess.run(["dvc", "commit", "--force"], check=True, capture_output=True)
+
+    version = promote(project, gate=GATE).version
+
+    assert version.run_id is not None
+    assert MlflowClient(f"sqlite:///{project}/mlflow.db").get_run(version.run_id).data.params == {"model": "tiny"}
 
 
 def test_a_project_without_a_model_says_how_to_make_one(project: Path) -> None:

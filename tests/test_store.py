@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from wbc.store import has_store, tracking_uri
+from wbc.store import database, has_store, tracking_uri
 
 
 def test_the_store_is_in_the_main_workspace_unless_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,3 +59,23 @@ def test_a_relative_path_means_the_main_workspace(
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", named)
     assert tracking_uri() == meant.format(root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("named", "file"),
+    [
+        ("", "{root}/mlflow.db"),
+        ("sqlite:///stores/a b.db", "{root}/stores/a b.db"),
+        ("sqlite+pysqlite:////var/mlflow.db?timeout=9", "/var/mlflow.db"),
+        ("sqlite:///:memory:", None),
+        ("sqlite://", None),
+        ("http://tracking.example:5000", None),
+        ("mlruns", None),
+    ],
+)
+def test_the_file_of_an_sqlite_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, file: str | None
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", named)
+    assert database() == (file and Path(file.format(root=tmp_path)))

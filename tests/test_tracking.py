@@ -1,18 +1,29 @@
 import json
 import os
+import re
 import shutil
 import signal
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
-from wbc.tracking import UnknownStageError, publish, read_runs
+from wbc import tracking
+from wbc.tracking import DeletedExperimentError, UnknownStageError, publish, read_runs
 
 BIN = Path(sys.executable).parent
 
@@ -20,6 +31,7 @@ PARAMS = """\
 seed: 1
 model: tiny
 data: {source: toy}
+evaluate: {wished_error: 0.05}
 models:
   tiny: {epochs: 3, learning_rate: 5e-05, patience: null}
   huge: {epochs: 4, learning_rate: 0.001, patience: 6}
@@ -56,6 +68,7 @@ stages:
   evaluate:
     cmd: python toy.py evaluate
     deps: [data/raw, models/model.keras, toy.py]
+    params: [evaluate]
     outs:
     - metrics/predictions.csv: {cache: false}
     - metrics/figures/evaluate/confusion.png
@@ -204,6 +217,7 @@ def test_what_is_made_of_one_model_shares_one_run(reproduced: Path) -> None:
         "model.epochs": "3",
         "model.learning_rate": "5e-05",
         "model.patience": "null",
+        "evaluate.wished_error": "0.05",
     }
     assert row.data.metrics == {
         "loss": 1.0,
@@ -332,15 +346,167 @@ def test_publishing_again_after_an_interruption_completes_the_same_run(project: 
     with pytest.raises(OSError):
         outcomes("train")
     (row,) = runs(project, "wbc")
+    assert row.info.status == "FAILED"
     (project / "mlartifacts").unlink()
 
     assert outcomes("train") == {"train": "published"}
 
     (completed,) = runs(project, "wbc")
+    assert completed.info.status == "FINISHED"
     assert completed.info.run_id == row.info.run_id
     assert points(project, completed, "val_loss") == [(0, 1.4), (1, 0.75), (2, 1.0)]
     assert points(project, completed, "best_epoch") == [(0, 1.0)]
     assert len(completed.outputs.model_outputs) == 1
+
+
+def test_a_new_evaluation_that_is_shown_in_part_is_not_read_as_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes("evaluate")
+    assert len(read_runs()) == 1
+    (project / "metrics" / "evaluation.json").write_text('{"accuracy": 0.5}')
+    monkeypatch.setenv("DVC_STAGE", "evaluate")
+    (project / "mlartifacts").rename(project / "aside")
+    (project / "mlartifacts").write_text("a file where MLflow wants a folder")
+
+    with pytest.raises(OSError):
+        outcomes("evaluate")
+
+    assert [row.info.status for row in runs(project, "wbc")] == ["FAILED"]
+    assert read_runs().empty
+
+
+@pytest.mark.parametrize("copied", [False, True], ids=["renamed", "copied"])
+def test_a_project_that_moved_keeps_what_it_has_recorded(project: Path, tmp_path: Path, copied: bool) -> None:
+    outcomes("evaluate")
+    (former,) = runs(project, "wbc")
+    (output,) = former.outputs.model_outputs
+    moved = tmp_path / "another 100 % name"
+    (shutil.copytree if copied else os.rename)(project, moved)
+    before = {path for path in project.rglob("*") if path.is_file()}
+    program = (
+        "import mlflow, sys; from wbc.tracking import read_artifact;"
+        "print(read_artifact(sys.argv[1], 'metrics/predictions.csv'));"
+        "print(mlflow.artifacts.download_artifacts(f'models:/{sys.argv[2]}'))"
+    )
+
+    read = run(sys.executable, "-c", program, former.info.run_id, output.model_id, folder=moved)
+    published = run("wbc", "publish", folder=moved)
+
+    predictions, model = read.splitlines()
+    assert predictions == "id,truth"
+    assert Path(model, "data", "model.keras").read_bytes() == (moved / "models" / "model.keras").read_bytes()
+    assert "explain: published in run" in published
+    assert (moved / "mlartifacts" / former.info.run_id / "artifacts" / "figures" / "evidence.png").exists()
+    assert {path for path in project.rglob("*") if path.is_file()} == before
+    assert bool(before) == copied
+
+
+def test_a_database_that_is_shared_keeps_its_artifacts(project: Path, tmp_path: Path) -> None:
+    outcomes("download")
+    (project / "mlflow.db").rename(tmp_path / "mlflow.db")
+    moved = project.rename(tmp_path / "moved")
+
+    run("env", f"MLFLOW_TRACKING_URI=sqlite:///{tmp_path}/mlflow.db", "wbc", "publish", "download", folder=moved)
+
+    assert not (moved / "mlartifacts" / "mlartifacts").exists()
+    experiment = client_of(tmp_path).get_experiment_by_name("wbc-data")
+    assert experiment.artifact_location == (project / "mlartifacts").as_uri()
+
+
+def test_a_deleted_experiment_says_how_to_go_on(project: Path) -> None:
+    outcomes("evaluate")
+    (row,) = runs(project, "wbc")
+    client_of(project).delete_experiment(row.info.experiment_id)
+
+    with pytest.raises(DeletedExperimentError) as told:
+        outcomes("evaluate")
+    with pytest.raises(DeletedExperimentError):
+        read_runs()
+
+    [restore] = re.findall("`(mlflow .*?)`", str(told.value))
+    run(*restore.split(), folder=project)
+    assert outcomes("evaluate") == {"train": "up to date", "evaluate": "up to date"}
+
+
+@dataclass
+class Gateway:
+    """The address of a real MLflow server, behind a relay that falls silent in the middle of a model's upload."""
+
+    url: str
+    silent: bool = True
+
+
+@pytest.fixture
+def gateway(project: Path) -> Iterator[Gateway]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = f"--host 127.0.0.1 --port {port} --workers 1 --backend-store-uri sqlite:///{project}/server.db"
+    process = subprocess.Popen(
+        [BIN / "mlflow", "server", *options.split(), "--artifacts-destination", str(project / "uploads")],
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    closing = threading.Event()
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(("127.0.0.1", port)) as upstream:
+                threading.Thread(target=self.answer, args=[upstream], daemon=True).start()
+                while data := self.request.recv(65536):
+                    if told.silent and b"model.keras HTTP" in data:
+                        closing.wait()
+                        return
+                    upstream.sendall(data)
+
+        def answer(self, upstream: socket.socket) -> None:
+            with suppress(OSError):
+                while data := upstream.recv(65536):
+                    self.request.sendall(data)
+
+    relay = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay)
+    relay.daemon_threads = True
+    told = Gateway(url=f"http://127.0.0.1:{relay.server_address[1]}")
+    threading.Thread(target=relay.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    while process.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health"):
+            break
+        time.sleep(0.1)
+    yield told
+    closing.set()
+    relay.shutdown()
+    relay.server_close()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_a_server_that_falls_silent_costs_a_stage_no_more_than_its_patience(
+    project: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", gateway.url)
+    monkeypatch.setenv("DVC_STAGE", "train")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    outcomes("download")  # what the server does once, in its own time
+    monkeypatch.setattr(tracking, "PATIENCE", 3.0)
+
+    with pytest.raises(MlflowException, match="no end after 3 s"):
+        outcomes("train")
+
+    gateway.silent = False
+    client = MlflowClient(gateway.url)
+    [experiment] = client.search_experiments(filter_string="name = 'wbc'")
+    [row] = client.search_runs([experiment.experiment_id])
+    assert row.info.status == "FAILED"
+    assert not row.outputs.model_outputs
+
+    monkeypatch.delenv("DVC_STAGE")
+    assert outcomes("train") == {"train": "published"}
+
+    [row] = client.search_runs([experiment.experiment_id])
+    assert row.info.status == "FINISHED"
+    assert len(row.outputs.model_outputs) == 1
 
 
 def test_evaluate_publishes_the_training_first(project: Path) -> None:
@@ -426,6 +592,59 @@ def test_a_new_evaluation_of_the_same_model_replaces_the_old_values(
     assert row.data.metrics["test_accuracy"] == 0.5
 
 
+def change(project: Path, old: str, new: str) -> None:
+    """Change a parameter both in params.yaml and in dvc.lock, as `dvc repro` does when the bytes stay the same."""
+    for name in ("params.yaml", "dvc.lock"):
+        path = project / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+
+def test_another_parameter_that_makes_the_same_model_has_a_run_of_its_own(project: Path) -> None:
+    outcomes()
+    change(project, "seed: 1", "seed: 7")
+
+    assert set(outcomes().values()) == {"published", "up to date"}  # the download has no seed
+
+    assert [row.data.params["seed"] for row in runs(project, "wbc")] == ["1", "7"]
+    assert [row.data.params.get("seed") for row in runs(project, "wbc-data")] == [None, "1", "7"]
+    assert set(outcomes().values()) == {"up to date"}
+    assert all(row.data.metrics["test_accuracy"] == 0.75 for row in runs(project, "wbc"))
+    assert all(len(row.outputs.model_outputs) == 1 for row in runs(project, "wbc"))
+
+
+def test_an_evaluation_by_another_parameter_has_a_run_of_its_own(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes()
+    [first] = runs(project, "wbc")
+    change(project, "wished_error: 0.05", "wished_error: 0.1")
+    (project / "metrics" / "evaluation.json").write_text('{"accuracy": 0.5}')
+    monkeypatch.setenv("DVC_STAGE", "evaluate")
+
+    assert outcomes("evaluate") == {"train": "published", "evaluate": "published"}
+
+    runs_latest_first = read_runs().to_dict("records")
+    assert [(row["evaluate.wished_error"], row["test_accuracy"]) for row in runs_latest_first] == [
+        ("0.1", 0.5),
+        ("0.05", 0.75),
+    ]
+    assert runs_latest_first[1]["run_id"] == first.info.run_id
+
+
+def test_a_stage_that_ran_alone_by_another_parameter_adds_no_run_each_time(project: Path) -> None:
+    before, evaluate = (project / "dvc.lock").read_text().split("\n  evaluate:\n")
+    alone = evaluate.replace("wished_error: 0.05", "wished_error: 0.05\n        model: huge")
+    (project / "dvc.yaml").write_text(PIPELINE.replace("params: [evaluate]", "params: [evaluate, model]"))
+    (project / "dvc.lock").write_text(f"{before}\n  evaluate:\n{alone}")
+    outcomes("evaluate")
+
+    assert outcomes("evaluate") == {"train": "up to date", "evaluate": "up to date"}
+
+    (row,) = runs(project, "wbc")
+    assert row.data.params["model"] == "tiny"
+
+
 @pytest.mark.parametrize("started", [0.0, 4e9])
 def test_the_timing_of_another_execution_is_not_used(project: Path, started: float) -> None:
     (project / "metrics" / ".timing").mkdir()
@@ -477,6 +696,23 @@ def test_processes_that_meet_a_fresh_database_all_succeed(project: Path) -> None
 
     assert [process.returncode for process in processes] == [0, 0, 0], answers
     assert sorted(row.data.tags["stage"] for row in runs(project, "wbc-data")) == ["augment", "download"]
+
+
+@pytest.mark.parametrize("clones", [1, 2])
+def test_publications_of_one_model_at_once_make_one_run(project: Path, tmp_path: Path, clones: int) -> None:
+    folders = [project, shutil.copytree(project, tmp_path / "clone")][:clones] * (4 // clones)
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}  # there is none yet
+    processes = [
+        subprocess.Popen([BIN / "wbc", "publish", "evaluate"], cwd=folder, env=environment, stderr=subprocess.PIPE)
+        for folder in folders
+    ]
+    answers = [process.communicate(timeout=300) for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0, 0, 0], answers
+    (row,) = runs(tmp_path, "wbc")
+    assert points(tmp_path, row, "val_loss") == [(0, 1.4), (1, 0.75), (2, 1.0)]
+    assert points(tmp_path, row, "test_accuracy") == [(0, 0.75)]
+    assert len(client_of(tmp_path).search_logged_models([row.info.experiment_id])) == 1
 
 
 def test_an_unknown_stage_names_the_known_ones(project: Path) -> None:

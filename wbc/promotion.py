@@ -101,7 +101,7 @@ def _fetch_results(client: MlflowClient, version: ModelVersion, *, folder: Path)
 
 
 def _find_run(client: MlflowClient, folder: Path) -> Run:
-    """Return the run whose model and results are those below ``folder``, found by their MD5."""
+    """Return the latest run of the model and results below ``folder``, found by their MD5, by dvc.lock's parameters."""
     conditions = ["tags.`published.evaluate` != ''"]
     for path in (tracking.MODEL, *_RESULTS):
         if not (folder / path).exists():
@@ -110,9 +110,12 @@ def _find_run(client: MlflowClient, folder: Path) -> Run:
         conditions.append(f"tags.`out.{path}` = '{md5}'")
     experiment = client.get_experiment_by_name(tracking.MODELS)
     found = client.search_runs([experiment.experiment_id], " and ".join(conditions)) if experiment else []
-    if not found:
-        raise ValueError("MLflow has no run of this model with these results: run `dvc repro`, then `wbc publish`")
-    return found[0]
+    params = tracking.read_params(["train", "evaluate"])
+    if run := next((run for run in found if tracking.agrees(run, params)), None):
+        return run
+    raise ValueError(
+        "MLflow has no run of this model with these results and parameters: run `dvc repro`, then `wbc publish`"
+    )
 
 
 def _find_or_register(client: MlflowClient, run: Run, *, folder: Path) -> tuple[ModelVersion, bool]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from wbc.root import project_root
@@ -15,6 +16,12 @@ def tracking_uri() -> str:
     A relative path in it means the main workspace: a stage may work in a clone that is deleted with what it wrote.
     """
     return _anchor(os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
+
+
+def database() -> Path | None:
+    """Return the SQLite file that is the store; None where it is a server, a folder or in memory."""
+    found = re.fullmatch(r"sqlite(?:\+\w+)?:///(?!:)([^?]+)(?:\?.*)?", tracking_uri())
+    return Path(found[1]) if found else None
 
 
 def has_store() -> bool:
