@@ -9,14 +9,15 @@ import pandas as pd
 
 from wbc.arrays import read_images
 from wbc.calibration import calibrate
-from wbc.checkpoints import checkpoint_path, remove_checkpoint
+from wbc.checkpoints import checkpoint_path, held_checkpoint, remove_checkpoint
 from wbc.determinism import make_deterministic
 from wbc.fallback import warn_if_fallen_back
 from wbc.files import write_csv, write_json
 from wbc.manifest import SPLIT, TRAIN, read_table
 from wbc.model_file import save_model
+from wbc.models.custom import load_function
 from wbc.params.base import read_number, read_params, read_section
-from wbc.params.models import read_model
+from wbc.params.models import CustomParams, read_model
 from wbc.params.train import TrainParams
 from wbc.root import project_root
 from wbc.stage import run_stage
@@ -37,32 +38,35 @@ def main() -> dict[str, float]:
     origin: dict[str, Any] = json.loads((PRETRAINED / "weights.json").read_text())
     pretrained = next((path for path in PRETRAINED.iterdir() if path.suffix != ".json"), None)
     warn_if_fallen_back(origin, model=name)
+    if isinstance(model_params, CustomParams):
+        load_function(model_params)  # its module is of the code that the checkpoint belongs to
     checkpoint = checkpoint_path(
         files=[CELLS, SPLIT_FILE, IMAGES, TABLE, *filter(None, [pretrained])],
         params=[name, seed, threads, model_params.model_dump(), train_params.model_dump()],
     )
-    trained = train(
-        training,
-        validation,
-        classes=len(classes),
-        model_name=name,
-        model_params=model_params,
-        train_params=train_params,
-        pretrained=pretrained,
-        checkpoint=checkpoint,
-        tensorboard=project_root() / "tensorboard" / checkpoint.parent.name if train_params.tensorboard else None,
-        seed=seed,
-    )
-    model, temperature = trained.model, None
-    if train_params.temperature:
-        images, positions, labels = validation
-        model, temperature = calibrate(model, images, positions=positions, labels=labels)
-        print(f"temperature {temperature:g}, fitted on {len(labels)} images of the validation part")
-    save_model(model, Path("models/model.keras"))
-    write_csv(Path("metrics/history.csv"), trained.history)
-    facts = {"model": name, "classes": classes, **origin, **describe(trained), "temperature": temperature}
-    write_json(Path("metrics/train.json"), facts)
-    remove_checkpoint(checkpoint)
+    with held_checkpoint(checkpoint):
+        trained = train(
+            training,
+            validation,
+            classes=len(classes),
+            model_name=name,
+            model_params=model_params,
+            train_params=train_params,
+            pretrained=pretrained,
+            checkpoint=checkpoint,
+            tensorboard=project_root() / "tensorboard" / checkpoint.parent.name if train_params.tensorboard else None,
+            seed=seed,
+        )
+        model, temperature = trained.model, None
+        if train_params.temperature:
+            images, positions, labels = validation
+            model, temperature = calibrate(model, images, positions=positions, labels=labels)
+            print(f"temperature {temperature:g}, fitted on {len(labels)} images of the validation part")
+        save_model(model, Path("models/model.keras"))
+        write_csv(Path("metrics/history.csv"), trained.history)
+        facts = {"model": name, "classes": classes, **origin, **describe(trained), "temperature": temperature}
+        write_json(Path("metrics/train.json"), facts)
+        remove_checkpoint(checkpoint)
     warn_if_fallen_back(origin, model=name)
     return {"images_per_second": trained.images_per_second, "resumed_epochs": trained.resumed_epochs}
 

@@ -1,9 +1,12 @@
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from wbc.checkpoints import checkpoint_path, load_checkpoint, remove_checkpoint, save_checkpoint
+from wbc.checkpoints import checkpoint_path, held_checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +45,7 @@ def test_a_kill_while_writing_leaves_the_checkpoint_before() -> None:
     assert loaded["epoch"] == 1
 
 
-def test_the_path_changes_with_params_data_and_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_changes_with_params_and_data(tmp_path: Path) -> None:
     data = tmp_path / "train.npy"
     data.write_bytes(b"one")
     first = checkpoint_path(files=[data], params={"seed": 1})
@@ -51,9 +54,42 @@ def test_the_path_changes_with_params_data_and_code(tmp_path: Path, monkeypatch:
     data.write_bytes(b"two")
     assert checkpoint_path(files=[data], params={"seed": 1}) != first
     data.write_bytes(b"one")
-    code = tmp_path / "wbc_model.py"
-    code.write_text("answer = 42\n")
-    import wbc.checkpoints
 
-    monkeypatch.setattr(wbc.checkpoints, "__file__", str(code))
-    assert checkpoint_path(files=[data], params={"seed": 1}) != first
+
+@pytest.mark.parametrize("file", ["main.py", "own/network.py", "own/layers.py"])
+def test_the_path_changes_with_the_code_that_is_loaded(tmp_path: Path, file: str) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "layers.py").write_text("width = 3\n")
+    (tmp_path / "own" / "network.py").write_text("from own.layers import width\n")
+    main = (
+        "import own.network; from wbc.checkpoints import checkpoint_path; print(checkpoint_path(files=[], params=1))\n"
+    )
+    (tmp_path / "main.py").write_text(main)
+
+    def key() -> bytes:
+        return subprocess.run([sys.executable, "main.py"], cwd=tmp_path, check=True, capture_output=True).stdout
+
+    first = key()
+    assert key() == first
+    with (tmp_path / file).open("a") as edited:
+        edited.write("# edited\n")
+    assert key() != first
+
+
+def test_a_checkpoint_is_held_until_it_is_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = checkpoint_path(files=[], params={})
+    code = (
+        "import pathlib, sys, time; from wbc.checkpoints import *; import numpy\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "with held_checkpoint(path):\n"
+        "    save_checkpoint(path, {'epoch': numpy.array(1)}); time.sleep(1); remove_checkpoint(path)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)]) as other:
+        while not path.exists():
+            assert other.poll() is None
+            time.sleep(0.01)
+        with held_checkpoint(path):
+            assert load_checkpoint(path) is None
+            remove_checkpoint(path)
+    assert f"waits for another training of the same, whose state is in {path.parent}" in capsys.readouterr().err
+    assert not list(path.parents[1].iterdir())

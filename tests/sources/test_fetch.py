@@ -1,5 +1,7 @@
 import hashlib
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -187,3 +189,13 @@ def test_a_mirror_folder_without_the_right_file(project, monkeypatch, content, r
     assert line.startswith(f"cannot get labels.csv from {mirror / 'labels.csv'} (instead of https://example.invalid/x)")
     assert reason in line
     assert [path.read_bytes() for path in mirror.iterdir()] == ([] if content is None else [content])
+
+
+def test_two_processes_download_a_file_once(server, answer, project) -> None:
+    server.will("/labels.csv", answer(CONTENT, cut=1000, stall=1.0), answer(CONTENT))
+    code = "import sys; from wbc.sources.fetch import fetch; fetch(sys.argv[1], name='labels.csv', pause=0.01)"
+    both = [subprocess.Popen([sys.executable, "-c", code, f"{server.url}/labels.csv"], cwd=project) for _ in range(2)]
+    assert [one.wait() for one in both] == [0, 0]
+    assert server.asked == ["/labels.csv"] * 2  # the first answer breaks off
+    assert files(project) == [".downloads/labels.csv"]
+    assert (project / ".downloads" / "labels.csv").read_bytes() == CONTENT

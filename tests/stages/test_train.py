@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +46,37 @@ def test_a_training_says_what_it_computes_on_and_tensorflow_says_nothing(project
     devices, epoch = done.stderr.splitlines()
     assert re.fullmatch(r"no GPU, 2 threads|GPU: .+", devices)
     assert epoch.startswith("epoch 1/1: loss ")
+
+
+NETWORK = """
+import keras
+
+def build(*, image_shape, classes, params):
+    image = keras.Input(image_shape, dtype="uint8")
+    hidden = keras.layers.Dense(4, activation="relu")(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image)))
+    return keras.Model(image, keras.layers.Dense(classes, activation="softmax")(hidden))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("edited", "resumed"), [("own.py", False), ("stages/train.py", False), (None, True)])
+def test_a_killed_training_goes_on_unless_the_code_has_changed(
+    project: Path, edited: str | None, resumed: bool
+) -> None:
+    (project / "own.py").write_text(NETWORK)
+    shutil.copytree(ROOT / "stages", project / "stages")
+    params = YAML().load(project / "params.yaml")
+    params["model"] = "custom"
+    params["models"]["custom"].update(build="own:build", epochs=100)
+    params["train"].update(patience=None)
+    YAML().dump(params, project / "params.yaml")
+    command = [sys.executable, "-m", "stages.train"]
+    with subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True) as training:
+        assert training.stderr is not None
+        next(line for line in training.stderr if line.startswith("epoch 2/100:"))
+        training.kill()
+    if edited:
+        text = (project / edited).read_text()
+        (project / edited).write_text(f"{text}\n# edited\n")
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
+    assert ("goes on after" in done.stderr) == resumed

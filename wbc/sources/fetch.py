@@ -12,6 +12,7 @@ from pooch.hashes import hash_algorithm, hash_matches
 from requests.exceptions import ChunkedEncodingError, ConnectionError, RequestException
 
 from wbc.files import written_aside
+from wbc.locks import held
 from wbc.root import project_root
 
 CACHE = ".downloads"
@@ -59,7 +60,8 @@ def fetch(
     """Return the path of the file ``name``: in a mirror folder as it is, else downloaded to <root>/.downloads/.
 
     A downloaded file is kept for later runs and used again while it has its ``known_hash``, a SHA-256, or an MD5 after
-    ``md5:``; ``fresh`` gets it anew. Without ``mirror``, WBC_MIRROR counts for nothing.
+    ``md5:``; ``fresh`` gets it anew. Of several processes one downloads, and the others wait for it. Without
+    ``mirror``, WBC_MIRROR counts for nothing.
     A server that does not answer at all ``within`` so many seconds is not waited for. Otherwise ``timeout`` limits each
     silence, in seconds, and a failure that may pass (no connection, a stall, a body cut short, HTTP 5xx, other bytes)
     is tried again, ``attempts`` in all, after ``pause`` seconds, then twice as long each time.
@@ -75,21 +77,22 @@ def fetch(
             raise failure(fault)
         return Path(location)
     path = project_root() / CACHE / name
-    if fresh:
-        path.unlink(missing_ok=True)
-    if find_fault(path, known_hash) is None:
-        return path
-    if within is not None and (silence := _find_silence(location, within=within)):
-        raise failure(silence)
-    for attempt in range(attempts):
-        try:
-            return _download(location, path, known_hash=known_hash, timeout=timeout)
-        except (RequestException, ValueError) as error:
-            reason = _describe(error, timeout=timeout)
-            if _is_final(error) or attempt == attempts - 1:
-                raise failure(reason) from error
-        print(f"{name}: {reason}; trying again in {pause * 2**attempt:g} s", file=sys.stderr)
-        time.sleep(pause * 2**attempt)
+    with held(path.with_name(f".{name}.lock"), waiting=f"{name}: waits for another process that downloads it"):
+        if fresh:
+            path.unlink(missing_ok=True)
+        if find_fault(path, known_hash) is None:
+            return path
+        if within is not None and (silence := _find_silence(location, within=within)):
+            raise failure(silence)
+        for attempt in range(attempts):
+            try:
+                return _download(location, path, known_hash=known_hash, timeout=timeout)
+            except (RequestException, ValueError) as error:
+                reason = _describe(error, timeout=timeout)
+                if _is_final(error) or attempt == attempts - 1:
+                    raise failure(reason) from error
+            print(f"{name}: {reason}; trying again in {pause * 2**attempt:g} s", file=sys.stderr)
+            time.sleep(pause * 2**attempt)
     raise ValueError(f"attempts must be at least 1, got {attempts}")
 
 
