@@ -12,6 +12,7 @@ from wbc.gate import (
     Champion,
     Check,
     check_champion,
+    check_former,
     check_leaks,
     check_split,
     check_thresholds,
@@ -408,6 +409,42 @@ def test_a_champion_tested_on_other_images_shuts_the_gate_unless_it_may(
     allowed = check_champion(hits(90), champion=best, gate=gate(allow_other_images=True))
     assert allowed.outcome == "skipped"
     assert reason in allowed.note
+
+
+def missing(*numbers: int) -> Predictions:
+    """The predictions of a model that is wrong for the ``numbers`` of a hundred images."""
+    return predictions([number not in numbers for number in range(100)])
+
+
+def test_champions_do_not_walk_down(tmp_path: Path) -> None:
+    best, worse = missing(*range(10)), missing(*range(20, 34))
+    former = tuple(champion(tmp_path / str(number), made) for number, made in enumerate([worse, best, worse]))
+    present = champion(tmp_path / "present", worse)._replace(former=former)
+    model = missing(*range(40, 58))
+
+    beside_present = check_champion(model, champion=present, gate=gate())
+    [beside_best] = check_former(model, champion=present, gate=gate())
+
+    assert (beside_present.outcome, beside_best.outcome) == ("passed", "failed")
+    assert (beside_present.measured, beside_best.measured) == pytest.approx((-0.04, -0.08))
+    assert beside_best.rule == "former champion"
+    assert beside_best.note.endswith("paired on 100 images: it is below what is allowed")
+
+
+@pytest.mark.parametrize(
+    "made", [missing(*range(30)), hits(100)._replace(ids=[f"other{i}" for i in range(100)]), None, missing(*range(10))]
+)
+def test_a_former_champion_has_no_say_if_it_was_no_better_or_tested_elsewhere(
+    tmp_path: Path, made: Predictions | None
+) -> None:
+    (tmp_path / "empty").mkdir()
+    former = champion(tmp_path / "former", made) if made else Champion("v1", tmp_path / "empty")
+    present = champion(tmp_path / "present", missing(*range(20, 30)))._replace(former=(former,))
+    assert list(check_former(hits(50), champion=present, gate=gate())) == []
+
+
+def test_without_a_champion_there_is_no_former_one() -> None:
+    assert list(check_former(hits(90), champion=None, gate=gate())) == []
 
 
 def test_a_table_from_before_groups_were_known_cannot_be_compared(tmp_path: Path) -> None:

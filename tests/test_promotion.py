@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,8 @@ def project(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path
 
 
-def train(project: Path, *, seed: int, right: int, strategy: str = "grouped", images: int = 100) -> None:
-    """Make a model and its results, right for so many images, and publish them as the stages do."""
+def train(project: Path, *, seed: int, right: int, first: int = 0, strategy: str = "grouped") -> None:
+    """Make a model and its results, ``right`` for so many of 100 images from ``first`` on, and publish them."""
     import keras
     from keras import layers
 
@@ -96,9 +97,9 @@ def train(project: Path, *, seed: int, right: int, strategy: str = "grouped", im
     (project / "metrics" / "history.csv").write_text("epoch,loss\n0,1.5\n")
     weights = {"weights_requested": "imagenet", "weights_used": "imagenet", "best_epoch": 0}
     write_json(project / "metrics" / "train.json", {"model": "tiny", "classes": CLASSES} | weights)
-    truth = np.arange(images) % 2
-    chances = np.eye(2)[np.where(np.arange(images) < right, truth, 1 - truth)] * 0.8 + 0.1
-    ids = [str(i) for i in range(images)]
+    truth = np.arange(100) % 2
+    chances = np.eye(2)[np.where(np.roll(np.arange(100) < right, first), truth, 1 - truth)] * 0.8 + 0.1
+    ids = [str(i) for i in range(100)]
     write_csv(project / "metrics" / "predictions.csv", predictions_table(ids, ids, truth, chances, CLASSES))
     scores = {"split_strategy": strategy, **evaluate(truth, chances, classes=CLASSES)}
     write_json(project / "metrics" / "evaluation.json", scores)
@@ -241,8 +242,23 @@ def test_promoting_the_champion_again_changes_nothing(project: Path) -> None:
     result = promote(project, gate=GATE)
 
     assert result.before is not None
-    assert (result.is_new, result.before.version, result.checks) == (False, result.version.version, [])
+    assert (result.is_new, result.before.version) == (False, result.version.version)
+    assert set(outcomes(result.checks).values()) == {"passed", "skipped"}
+    assert aliases(project) == {"challenger": 1, "champion": 1}
     assert len(MlflowClient(f"sqlite:///{project}/mlflow.db").search_model_versions("name = 'wbc'")) == 1
+
+
+def test_champions_do_not_walk_down_by_a_margin_each(project: Path) -> None:
+    for seed, (right, first) in enumerate([(90, 0), (86, 50), (82, 20)]):
+        train(project, seed=seed, right=right, first=first)
+        result = promote(project, gate=GATE)
+
+    assert [(check.rule, check.outcome) for check in result.checks][-2:] == [
+        ("champion", "passed"),
+        ("former champion", "failed"),
+    ]
+    assert result.checks[-1].note.startswith("difference of accuracy to version 1 of wbc, paired on 100 images")
+    assert aliases(project) == {"challenger": 3, "champion": 2}
 
 
 def test_a_challenger_is_judged_anew_when_the_rules_change(project: Path) -> None:
@@ -318,6 +334,29 @@ def test_a_model_logged_without_an_example_is_logged_with_one(project: Path) -> 
     assert len(client.get_run(run.info.run_id).outputs.model_outputs) == 2
 
 
+def test_the_champion_moves_with_its_project(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    train(project, seed=1, right=90)
+    promote(project, gate=GATE)
+    moved = Path(shutil.copytree(project, tmp_path_factory.mktemp("copy") / "moved"))
+    shutil.rmtree(project / "mlartifacts")
+    program = (
+        "import mlflow; from wbc.promotion import fetch_champion; import pathlib, tempfile;"
+        "print(fetch_champion(pathlib.Path(tempfile.mkdtemp())).name);"
+        "print(mlflow.artifacts.download_artifacts('models:/wbc@champion'))"
+    )
+
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}  # it names the store
+
+    answer = subprocess.run(
+        [sys.executable, "-c", program], cwd=moved, env=inherited, capture_output=True, text=True, check=True
+    )
+
+    name, folder = answer.stdout.splitlines()
+    assert name == "version 1 of wbc"
+    assert Path(folder, "data", "model.keras").read_bytes() == (moved / "models" / "model.keras").read_bytes()
+    assert not (project / "mlartifacts").exists()
+
+
 def test_the_results_of_the_champion_are_those_of_its_run(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -370,27 +409,61 @@ def test_the_command_says_why_a_model_stays_challenger(project: Path) -> None:
     assert aliases(project) == {"challenger": 2, "champion": 1}
 
 
-def test_the_command_promotes_the_same_model_once(project: Path) -> None:
+def test_the_command_judges_the_champion_by_the_present_rules(project: Path) -> None:
     train(project, seed=1, right=90)
     command()
+    again = command()
+    params = json.loads((project / "params.yaml").read_text())
+    params["gate"]["overall"]["accuracy"] = 0.95
+    (project / "params.yaml").write_text(json.dumps(params))
 
-    result = command()
+    stricter = command()
 
-    assert result.exit_code == 0
-    assert result.stdout == "version 1 of wbc is this model and champion already: nothing to do\n"
+    assert (again.exit_code, stricter.exit_code) == (0, 1)
+    for result in (again, stricter):
+        assert result.stdout.startswith("version 1 of wbc is this model and champion already\n")
+    assert stricter.stdout.endswith(
+        "the gate is shut: 1 of 5 checks failed, 1 skipped\n"
+        "version 1 fails the present rules and stays champion until `wbc promote --rollback`\n"
+    )
+    assert aliases(project) == {"challenger": 1, "champion": 1}
 
 
-def test_the_command_rolls_back(project: Path) -> None:
+def test_a_rollback_lasts_until_somebody_says_otherwise(project: Path) -> None:
     for seed in (1, 2):
         train(project, seed=seed, right=90)
         command()
 
     back, none = command("--rollback"), command("--rollback")
+    refused = command()
 
-    assert (back.exit_code, none.exit_code) == (0, 2)
+    assert (back.exit_code, none.exit_code, refused.exit_code) == (0, 2, 1)
     assert back.stdout.startswith("champion of wbc is now version 1, was version 2: rolled back\n")
+    assert back.stdout.endswith("version 2 stays back until `wbc promote --reinstate` of its model\n")
     assert none.stderr == "version 1 of wbc is the first champion: there is none to go back to\n"
+    assert "it was rolled back to version 1: `wbc promote --reinstate` lets it challenge again" in refused.stdout
     assert aliases(project) == {"challenger": 2, "champion": 1}
+
+    assert command("--reinstate").exit_code == 0
+    assert aliases(project) == {"challenger": 2, "champion": 2}
+    assert command().exit_code == 0
+
+
+def test_a_version_that_was_rolled_back_is_neither_gone_back_to_nor_compared_with(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for seed in (1, 2):
+        train(project, seed=seed, right=90)
+        promote(project, gate=GATE)
+    roll_back()
+    promote(project, gate=GATE, reinstate=True)
+    train(project, seed=3, right=90)
+    promote(project, gate=GATE)
+    assert int(roll_back()[1].version) == 2
+    assert int(roll_back()[1].version) == 1
+    champion = fetch_champion(tmp_path_factory.mktemp("copies"))
+    assert champion is not None
+    assert champion.former == ()
 
 
 def test_the_gate_compares_with_the_champion_of_the_registry(project: Path) -> None:

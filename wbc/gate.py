@@ -3,14 +3,18 @@
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from wbc.comparison import Difference, Predictions, paired_differences, read_predictions
+import numpy as np
+
+from wbc.comparison import Difference, Predictions, check_same_images, paired_differences, read_predictions
 from wbc.fallback import fell_back
 from wbc.intervals import wilson_interval
 from wbc.manifest import SPLIT, TRAIN, UNUSED, read_table
+from wbc.measures import measure
 from wbc.params.gate import EVERY, AgainstParams, ClassMetric, GateParams
 from wbc.scores import read_interval
 
@@ -30,10 +34,11 @@ class Check:
 
 
 class Champion(NamedTuple):
-    """The model to beat: what people call it, and the folder of its predictions.csv."""
+    """The model to beat: what people call it, the folder of its predictions.csv, and who was champion before."""
 
     name: str
     results: Path
+    former: "tuple[Champion, ...]" = ()
 
 
 def read_metrics(path: Path, *, stage: str) -> dict[str, Any]:
@@ -50,7 +55,7 @@ def read_metrics(path: Path, *, stage: str) -> dict[str, Any]:
 
 
 def judge(results: Path, *, data: Path, gate: GateParams, champion: Champion | None) -> list[Check]:
-    """Return a check for each rule: thresholds in the order of ``gate``, then weights, split, leaks and the champion.
+    """Return a check for each rule: thresholds in the order of ``gate``, then weights, split, leaks and the champions.
 
     The folder ``results`` holds evaluation.json, train.json and predictions.csv; the folder ``data`` split.csv and
     train.csv, or not. The gate is open when no check failed. Raises ValueError for results that are absent or unusable.
@@ -64,6 +69,7 @@ def judge(results: Path, *, data: Path, gate: GateParams, champion: Champion | N
         check_split(evaluation, gate=gate),
         check_leaks(predictions, data=data, gate=gate),
         check_champion(predictions, champion=champion, gate=gate),
+        *check_former(predictions, champion=champion, gate=gate),
     ]
 
 
@@ -152,24 +158,61 @@ def check_champion(predictions: Predictions, *, champion: Champion | None, gate:
     """
     if champion is None:
         return Check("champion", "skipped", note="there is no champion to compare with")
-    metric = gate.against.metric
     try:
-        reference = read_predictions(champion.results / "predictions.csv")
-        difference = paired_differences(reference, predictions, metrics=[metric])[metric]
+        return _check_difference(predictions, rule="champion", reference=champion, against=gate.against)
     except FileNotFoundError:
         return _check_incomparable(f"{champion.name} has no metrics/predictions.csv", gate=gate)
     except ValueError as error:
         return _check_incomparable(f"{champion.name} cannot be compared with: {error}", gate=gate)
-    failure = _name_failure(difference, against=gate.against)
-    note = f"difference of {metric} to {champion.name}, paired on {len(predictions.ids)} images"
+
+
+def check_former(predictions: Predictions, *, champion: Champion | None, gate: GateParams) -> Iterator[Check]:
+    """Yield whether the model keeps to gate.against beside the best champion of all, where that is a former one.
+
+    Each champion may be a margin below the one before: without this rule they would walk down. Those that were tested
+    on other images have no say.
+    """
+    if champion is None:
+        return
+    merits = {}
+    for each in (champion, *champion.former):
+        with suppress(FileNotFoundError, ValueError):
+            merits[each] = _measure(each, predictions, metric=gate.against.metric)
+    best = max(merits, key=lambda each: merits[each], default=champion)
+    if best != champion:
+        yield _check_difference(predictions, rule="former champion", reference=best, against=gate.against)
+
+
+def _measure(champion: Champion, predictions: Predictions, *, metric: str) -> float:
+    """Return the ``metric`` of ``champion``. Raises ValueError if it is undefined, or not on these images."""
+    reference = read_predictions(champion.results / "predictions.csv")
+    check_same_images(reference, predictions)
+    once = np.ones((1, len(reference.ids)))
+    table = measure(reference.truth, reference.probabilities, classes=reference.classes, weights=once)
+    value = float(table[metric].iloc[0])
+    if math.isnan(value):
+        raise ValueError(f"{metric} of {champion.name} is not defined")
+    return value
+
+
+def _check_difference(predictions: Predictions, *, rule: str, reference: Champion, against: AgainstParams) -> Check:
+    """Return whether the model is not worse than ``reference`` by more than ``against`` allows.
+
+    Raises FileNotFoundError for a reference without predictions, and ValueError for one of other images.
+    """
+    metric = against.metric
+    theirs = read_predictions(reference.results / "predictions.csv")
+    difference = paired_differences(theirs, predictions, metrics=[metric])[metric]
+    failure = _name_failure(difference, against=against)
+    note = f"difference of {metric} to {reference.name}, paired on {len(predictions.ids)} images"
     value, low, high = (None if math.isnan(end) else end for end in difference[:3])
     return Check(
-        "champion",
+        rule,
         "failed" if failure else "passed",
         measured=value,
         low=low,
         high=high,
-        at_least=-gate.against.margin,
+        at_least=-against.margin,
         note=f"{note}: {failure}" if failure else note,
     )
 

@@ -22,6 +22,7 @@ from wbc.params.gate import GateParams
 NAME = "wbc"
 CHALLENGER, CHAMPION = "challenger", "champion"
 FORMER = "former_champions"  # tag of the registered model: the versions before the present champion, the latest last
+ROLLED_BACK = "rolled_back_to"  # tag of a version that had to step down: the version that took over
 MERITS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss", "expected_calibration_error")
 
 _RESULTS = tuple(f"metrics/{name}" for name in ("train.json", "evaluation.json", "predictions.csv"))
@@ -33,36 +34,47 @@ class Promotion:
 
     version: ModelVersion
     is_new: bool
-    before: ModelVersion | None  # the champion when it challenged
-    checks: list[Check]  # empty where it was champion already
+    before: ModelVersion | None  # the champion when it challenged, or it itself
+    checks: list[Check]
 
 
-def promote(folder: Path, *, gate: GateParams) -> Promotion:
+def promote(folder: Path, *, gate: GateParams, reinstate: bool = False) -> Promotion:
     """Register the model of the project in ``folder`` as challenger, and as champion if it passes the gate.
 
     The version is made from the MLflow run of that very model and its present results. A model that is registered keeps
-    its version, and the champion is left as it is. Raises ValueError where model, results or run are absent, and
-    MLflow's errors as they come.
+    its version. The champion is judged too, and stays champion whatever comes of it: `roll_back` is for people. A
+    version that was rolled back does not become champion again without ``reinstate``. Raises ValueError where model,
+    results or run are absent, and MLflow's errors as they come.
     """
     client = tracking.connect()
     run = _find_run(client, folder)
     with tracking.one_at_a_time(), TemporaryDirectory() as copies:
         version, is_new = _find_or_register(client, run, folder=folder)
         before = _find_champion(client)
-        if before and before.version == version.version:
-            return Promotion(version, is_new, before, checks=[])
-        client.set_registered_model_alias(NAME, CHALLENGER, version.version)
-        champion = _fetch_results(client, before, folder=Path(copies)) if before else None
+        champion = _fetch_champion(client, before, folder=Path(copies), challenger=version) if before else None
         checks = judge(folder / "metrics", data=folder / "data", gate=gate, champion=champion)
-        if is_open(checks):
-            _hand_over(client, before=before, after=version)
+        if before is None or before.version != version.version:
+            client.set_registered_model_alias(NAME, CHALLENGER, version.version)
+            checks += [] if reinstate else _check_rollback(version)
+            if is_open(checks):
+                _hand_over(client, before=before, after=version)
     return Promotion(version, is_new, before, checks)
+
+
+def _check_rollback(version: ModelVersion) -> list[Check]:
+    if ROLLED_BACK not in version.tags:
+        return []
+    note = (
+        f"it was rolled back to version {version.tags[ROLLED_BACK]}: `wbc promote --reinstate` lets it challenge again"
+    )
+    return [Check("rollback", "failed", note=note)]
 
 
 def roll_back() -> tuple[ModelVersion, ModelVersion]:
     """Make the version champion again that was so before; return the one that stepped down and the one that is back.
 
-    Raises ValueError where there is no champion, or none before it that still exists.
+    The one that stepped down stays back until `promote` is told to reinstate it. Raises ValueError where there is no
+    champion, or none before it that still exists and was not rolled back itself.
     """
     client = tracking.connect()
     with tracking.one_at_a_time():
@@ -72,7 +84,8 @@ def roll_back() -> tuple[ModelVersion, ModelVersion]:
         former = _read_former(client)
         while former:
             earlier = former.pop()
-            if earlier != champion.version and earlier in _versions(client):
+            if earlier != champion.version and earlier in _eligible(client):
+                client.set_model_version_tag(NAME, champion.version, ROLLED_BACK, earlier)
                 client.set_registered_model_alias(NAME, CHAMPION, earlier)
                 client.set_registered_model_tag(NAME, FORMER, json.dumps(former))
                 return champion, client.get_model_version(NAME, earlier)
@@ -80,10 +93,13 @@ def roll_back() -> tuple[ModelVersion, ModelVersion]:
 
 
 def fetch_champion(folder: Path) -> Champion | None:
-    """Return the champion with a copy of its results below ``folder``; None without one. Raises MLflow's errors."""
+    """Return the champion and those before, with copies of their results below ``folder``; None without a champion.
+
+    Raises MLflow's errors as they come.
+    """
     client = tracking.connect()
     version = _find_champion(client)
-    return _fetch_results(client, version, folder=folder) if version else None
+    return _fetch_champion(client, version, folder=folder) if version else None
 
 
 def _find_champion(client: MlflowClient) -> ModelVersion | None:
@@ -93,10 +109,22 @@ def _find_champion(client: MlflowClient) -> ModelVersion | None:
     return client.get_model_version(NAME, holder) if holder else None
 
 
+def _fetch_champion(
+    client: MlflowClient, version: ModelVersion, *, folder: Path, challenger: ModelVersion | None = None
+) -> Champion:
+    """Return the champion ``version``, and as former ones those that were not rolled back, but the ``challenger``."""
+    numbers = set(_read_former(client)) - {version.version, challenger.version if challenger else None}
+    former = [each for number, each in _eligible(client).items() if number in numbers and each.run_id]
+    champion = _fetch_results(client, version, folder=folder)
+    return champion._replace(former=tuple(_fetch_results(client, each, folder=folder) for each in former))
+
+
 def _fetch_results(client: MlflowClient, version: ModelVersion, *, folder: Path) -> Champion:
     if version.run_id is None:
         raise ValueError(f"version {version.version} of {NAME} has no run: give {CHAMPION} to one from `wbc promote`")
-    results = client.download_artifacts(version.run_id, "metrics", str(folder))
+    destination = folder / str(version.version)
+    destination.mkdir()
+    results = client.download_artifacts(version.run_id, "metrics", str(destination))
     return Champion(f"version {version.version} of {NAME}", Path(results))
 
 
@@ -108,8 +136,8 @@ def _find_run(client: MlflowClient, folder: Path) -> Run:
             raise ValueError(f"{path} does not exist: bring it back with `dvc checkout`, or make it with `dvc repro`")
         md5 = hashlib.md5((folder / path).read_bytes()).hexdigest()
         conditions.append(f"tags.`out.{path}` = '{md5}'")
-    experiment = client.get_experiment_by_name(tracking.MODELS)
-    found = client.search_runs([experiment.experiment_id], " and ".join(conditions)) if experiment else []
+    experiment = tracking.find_experiment(client, tracking.MODELS)
+    found = client.search_runs([experiment], " and ".join(conditions)) if experiment else []
     params = tracking.read_params(["train", "evaluate"])
     if run := next((run for run in found if tracking.agrees(run, params)), None):
         return run
@@ -162,6 +190,8 @@ def _tags(run: Run) -> dict[str, str]:
 
 
 def _hand_over(client: MlflowClient, *, before: ModelVersion | None, after: ModelVersion) -> None:
+    if ROLLED_BACK in after.tags:
+        client.delete_model_version_tag(NAME, after.version, ROLLED_BACK)
     if before:
         client.set_registered_model_tag(NAME, FORMER, json.dumps([*_read_former(client), before.version]))
     client.set_registered_model_alias(NAME, CHAMPION, after.version)
@@ -179,3 +209,8 @@ def _find_registered(client: MlflowClient) -> RegisteredModel | None:
 
 def _versions(client: MlflowClient) -> Mapping[str, ModelVersion]:
     return {version.version: version for version in client.search_model_versions(f"name = '{NAME}'")}
+
+
+def _eligible(client: MlflowClient) -> Mapping[str, ModelVersion]:
+    """Return the versions that were not rolled back."""
+    return {number: version for number, version in _versions(client).items() if ROLLED_BACK not in version.tags}

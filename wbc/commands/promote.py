@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 
 def promote(
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="Make the champion before the present one so again.")
+        bool,
+        typer.Option(
+            "--rollback",
+            help="Make the champion before the present one so again; the latter stays back until --reinstate.",
+        ),
+    ] = False,
+    reinstate: Annotated[
+        bool, typer.Option("--reinstate", help="Let this model become champion again though it was rolled back.")
     ] = False,
 ) -> None:
     """Register models/model.keras with MLflow as challenger; as champion if `wbc gate` lets it pass, else exit 1.
 
+    A model that is champion already is judged too: exit 1 if it fails, though it stays champion until --rollback.
     Serve the champion as models:/wbc@champion: uint8 images in, probabilities out.
     """
     be_quiet()
@@ -36,8 +44,9 @@ def promote(
         if rollback:
             before, after = promotion.roll_back()
             _print_handover(before, after, why="rolled back")
+            _print(f"version {before.version} stays back until `wbc promote --reinstate` of its model")
             return
-        result = promotion.promote(Path(), gate=read_section(GateParams, "gate"))
+        result = promotion.promote(Path(), gate=read_section(GateParams, "gate"), reinstate=reinstate)
     except ValueError as error:
         raise failure(error) from error
     except Exception as error:
@@ -54,7 +63,13 @@ def _print_promotion(result: "Promotion") -> None:
 
     version, before = result.version, result.before
     if before and before.version == version.version:
-        _print(f"version {version.version} of {version.name} is this model and champion already: nothing to do")
+        _print(f"version {version.version} of {version.name} is this model and champion already")
+        print_checks(result.checks)
+        if not is_open(result.checks):
+            _print(
+                f"version {version.version} fails the present rules and stays champion until `wbc promote --rollback`",
+                style="bold red",
+            )
         return
     _print(
         f"version {version.version} of {version.name} {'registered' if result.is_new else 'is this model'}: challenger"
