@@ -278,6 +278,12 @@ def test_a_split_that_keeps_groups_together_passes(strategy: str) -> None:
     assert check_split({"split_strategy": strategy}, gate=gate()) == Check("split", "passed")
 
 
+def test_a_split_for_which_no_twins_were_sought_passes_with_a_word_about_it() -> None:
+    check = check_split({"split_strategy": "grouped", "twins": "not sought"}, gate=gate())
+    assert check.outcome == "passed"
+    assert check.note.startswith("clean.twins is false: photographs of one cell may be on both sides")
+
+
 @pytest.mark.parametrize("allowed", [False, True])
 def test_nothing_lets_a_leaky_split_pass(allowed: bool) -> None:
     rules = gate(allow_random_split=allowed, allow_random_weights=allowed, allow_other_images=allowed)

@@ -32,8 +32,8 @@ def map_parallel(
     with the number of items: ``total``, which only a generator of items needs. The bar calls an item ``unit``.
     A worker is handed ``batch_size`` items at once; by itself joblib takes the more the faster they go, too many where
     results are large.
-    ``joblib.parallel_config(backend=...)`` round the call hands the work to another engine (threads, Dask, Ray);
-    the environment's LOKY_MAX_CPU_COUNT lowers the number of processes.
+    ``joblib.parallel_config(backend=...)`` round the call hands the work to another engine (threads, Dask), if it gives
+    results one by one, which Ray's does not. The environment's LOKY_MAX_CPU_COUNT lowers the number of processes.
     """
     with ExitStack() as stack:
         # Both have the same workers. These outlive the call, and those of another working directory are replaced.

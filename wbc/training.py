@@ -145,25 +145,23 @@ def train(
     _require_steps(len(training.labels), model_params=model_params, params=train_params)
     if train_params.mixed_precision and tf.config.list_physical_devices("GPU"):
         keras.mixed_precision.set_global_policy("mixed_float16")
-    strategy, trained = _strategy(), []
+    trained = []
     for number in range(train_params.networks):
         draws = seed + number * _SEEDS_APART
         if number:
             keras.utils.set_random_seed(draws)
-        with strategy.scope():
-            model = build_model(
-                model_name,
-                image_shape=training.images.shape[1:],
-                classes=classes,
-                params=model_params,
-                pretrained=pretrained,
-            )
+        model = build_model(
+            model_name,
+            image_shape=training.images.shape[1:],
+            classes=classes,
+            params=model_params,
+            pretrained=pretrained,
+        )
         trained.append(
             _train_network(
                 model,
                 training,
                 validation,
-                strategy=strategy,
                 model_params=model_params,
                 params=train_params,
                 checkpoint=checkpoint.parent / f"network-{number + 1}" / checkpoint.name if number else checkpoint,
@@ -211,7 +209,6 @@ def _train_network(
     training: Examples,
     validation: Examples,
     *,
-    strategy: tf.distribute.Strategy,
     model_params: ModelParams,
     params: TrainParams,
     checkpoint: Path,
@@ -222,8 +219,7 @@ def _train_network(
     board = tf.summary.create_file_writer(str(tensorboard)) if tensorboard else tf.summary.create_noop_writer()
     progress = Progress(pd.DataFrame(columns=HISTORY, dtype=np.float64), resumed=0, seconds=0.0)
     for phase in _phases(model, training, validation, checkpoint, model_params=model_params, params=params):
-        with strategy.scope():
-            _compile(phase.learner, optimizer=model_params.optimizer, params=params)
+        _compile(phase.learner, optimizer=model_params.optimizer, params=params)
         progress = _run_phase(
             phase,
             progress,
@@ -373,12 +369,6 @@ def describe_devices(*, threads: int) -> str:
     if cards:
         return "GPU: " + ", ".join(card.get("device_name", "unnamed") for card in cards)
     return f"no GPU, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def _strategy() -> tf.distribute.Strategy:
-    """Return the strategy that the model is built in: all graphics cards where there are several, else the default."""
-    several = len(tf.config.list_physical_devices("GPU")) > 1
-    return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
 
 
 def _compile(model: keras.Model, *, optimizer: str, params: TrainParams) -> None:

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
@@ -25,4 +26,8 @@ def test_it_runs_with_views_and_without(
     main()
     counts = json.loads((tmp_path / "metrics" / "augment.json").read_text())
     assert counts == {"images": sum(expected.values()), "classes": {"MONOCYTE": expected}}
+    table = pd.read_csv(tmp_path / "data" / "train.csv", dtype={"id": str})
+    assert table["kind"].value_counts().to_dict() == expected
+    assert table["id"].tolist() == ["0", "1", "2", "3"] * (1 + copies)
+    assert len(np.load(tmp_path / "data" / "train.npy")) == len(table)
     assert (tmp_path / "metrics" / "figures" / "augment" / "views.png").stat().st_size > 0

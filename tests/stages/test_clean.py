@@ -1,7 +1,10 @@
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +14,13 @@ from stages.clean import main
 from wbc.records import write_records
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """Four small images are not worth the start of processes."""
+    with joblib.parallel_config(backend="threading"):
+        yield
 
 
 def prepare(folder: Path, *, classes: tuple[str, str], **clean: Any) -> None:
@@ -50,3 +60,31 @@ def test_the_usual_exclusion_may_find_nothing(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     main()
     assert np.load(tmp_path / "data" / "cells.npy").shape == (4, 32, 32, 3)
+
+
+def test_tables_counts_and_figures_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(tmp_path, classes=("EOSINOPHIL", "BANDS"))
+    (tmp_path / "data" / "raw" / "3.png").write_bytes(b"no image")
+    monkeypatch.chdir(tmp_path)
+    main()
+    data, figures = tmp_path / "data", tmp_path / "metrics" / "figures" / "clean"
+    assert pd.read_csv(data / "manifest.csv", dtype=str)["id"].tolist() == ["0", "1", "2"]
+    assert pd.read_csv(data / "dropped.csv", dtype=str)[["id", "reason"]].to_numpy().tolist() == [["3", "unreadable"]]
+    assert pd.read_csv(data / "twins.csv").empty
+    counts = json.loads((tmp_path / "metrics" / "clean.json").read_text())
+    assert (counts["records"], counts["kept"], counts["classes"]) == (4, 3, {"BANDS": 1, "EOSINOPHIL": 2})
+    assert sorted(path.name for path in figures.iterdir()) == ["cells.png", "flags.png", "twins.jpg"]
+
+
+def test_one_class_that_is_left_stops_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(tmp_path, classes=("EOSINOPHIL", "BANDS"), exclude=["bands"])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="only one class, EOSINOPHIL, and a classifier needs two or more"):
+        main()
+
+
+def test_images_are_thinned_by_a_draw_that_is_always_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(tmp_path, classes=("EOSINOPHIL", "BANDS"), thin={"BANDS": 0.5})
+    monkeypatch.chdir(tmp_path)
+    main()
+    assert pd.read_csv("data/manifest.csv", dtype=str)["id"].tolist() == ["0", "2", "3"]

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
@@ -69,3 +70,21 @@ def test_a_class_that_is_more_than_a_name_stops_at_once(
     YAML().dump(params, project / "params.yaml")
     main()
     assert ",ODD," in (project / "data" / "raw" / "records.csv").read_text()
+
+
+def test_groups_are_supplied_and_spellings_that_nearly_agree_are_named(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in ("bands/1.png", "blasts/2.png"):
+        (project / "own" / file).parent.mkdir(parents=True)
+        (project / "own" / file).touch()
+    (project / "groups.csv").write_text("id,group\nbands/1,P1\nblasts/2,p1\n")
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    params["data"] = {"source": "folders", "groups": {"file": "groups.csv"}}
+    params["sources"]["folders"]["path"] = "own"
+    YAML().dump(params, project / "params.yaml")
+    monkeypatch.chdir(project)
+    main()
+    records = pd.read_csv(project / "data" / "raw" / "records.csv")
+    assert dict(zip(records["category"], records["group"], strict=True)) == {"BANDS": "P1", "BLASTS": "p1"}
+    assert "note: 'P1', 'p1' are 2 groups: write them alike if they are one" in capsys.readouterr().out

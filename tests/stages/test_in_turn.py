@@ -62,7 +62,7 @@ def prepare(folder: Path) -> Path:
     none = dict.fromkeys(("multi_cell", "twins", "unlabelled", "missing", "corrupt", "duplicates"), 0)
     counts = {"counts": {"NEUTROPHIL": 1, "BASOPHIL": 1}}
     params["sources"]["smears"] |= none | counts | {"width": 160, "height": 160}
-    params["clean"] |= {"size": [40, 40], "window": 64}
+    params["clean"] |= {"size": [40, 40], "window": 64, "twins": False}
     for part in ("data", "metrics"):
         (folder / part).mkdir(parents=True)
     YAML().dump(params, folder / "params.yaml")
@@ -187,6 +187,7 @@ def test_the_evaluation_writes_what_the_model_says_of_the_test_part(plain: Path)
     np.testing.assert_allclose(predictions.filter(like="probability_"), probabilities, atol=1e-5)
     assert scores["accuracy"] == pytest.approx((probabilities.argmax(axis=1) == truth).mean())
     assert scores["split_strategy"] == "grouped"
+    assert scores["twins"] == "not sought"
     assert scores["by_flag"]["too_dark"]["images"] == 5
     assert [row["true"] for row in scores["differential"].values()] == pytest.approx([1 / 3] * 3)
     review = predictions.filter(like="probability_").max(axis=1) < scores["review"]["threshold"]
