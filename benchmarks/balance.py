@@ -1,6 +1,6 @@
 """What balancing is worth: every way to fill up small classes, on the same splits, under the same frozen features.
 
-EfficientNet-Lite0 with its ImageNet weights describes every image of the training part as `wbc.augmentation` makes it;
+EfficientNet-Lite0 with its ImageNet weights describes every image of the training part as `wbc.augment.augmentation` makes it;
 a logistic regression learns from that. It is trained to the end, so that more images do not mean more steps.
 """
 
@@ -21,22 +21,22 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from wbc.arrays import Image, read_images
-from wbc.augmentation import augment, choose_images
-from wbc.checkpoints import Arrays, checkpoint_path, load_checkpoint, remove_checkpoint, save_checkpoint
-from wbc.determinism import make_deterministic
-from wbc.embedding import build_embedder
-from wbc.files import write_csv
-from wbc.inference import predict
-from wbc.intervals import Interval, mean_interval
-from wbc.manifest import MANIFEST, read_table
-from wbc.markdown import insert_table, render_table
-from wbc.parallel import map_parallel
-from wbc.params.augment import AugmentParams
-from wbc.params.base import read_section
-from wbc.params.split import SplitParams
-from wbc.scores import evaluate
-from wbc.splits import split
+from wbc.data.arrays import Image, read_images
+from wbc.augment.augmentation import augment, choose_images
+from wbc.train.checkpoints import Arrays, checkpoint_path, load_checkpoint, remove_checkpoint, save_checkpoint
+from wbc.inference.determinism import make_deterministic
+from wbc.suspects.embedding import build_embedder
+from wbc.base.files import write_csv
+from wbc.inference.inference import predict
+from wbc.scores.intervals import Interval, mean_interval
+from wbc.data.tables import MANIFEST, read_table
+from wbc.tools.markdown import insert_table, render_table
+from wbc.tools.parallel import map_parallel
+from wbc.augment.params import AugmentParams
+from wbc.base.params import read_section
+from wbc.split.params import SplitParams
+from wbc.scores.scores import evaluate
+from wbc.split.splits import split
 
 
 class Arm(NamedTuple):
@@ -147,7 +147,7 @@ class Embedder:
 
 
 def test_arms(parts: pd.DataFrame, *, cells: Path, classes: list[str], embedder: Embedder, seed: int) -> Arrays:
-    """Return the probabilities (test images, classes) by each of ARMS on the split ``parts`` (wbc.manifest.SPLIT)."""
+    """Return the probabilities (test images, classes) by each of ARMS on the split ``parts`` (wbc.data.tables.SPLIT)."""
     base = read_section(AugmentParams, "augment").model_dump()
     validation, test = (parts["split"] == part for part in ("validation", "test"))
     images = read_images(cells)

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wbc.arrays import Image
-from wbc.parallel import map_parallel
+from wbc.data.arrays import Image
+from wbc.tools.parallel import map_parallel
 from wbc.sources.smears import draw_smear
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")

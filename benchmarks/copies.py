@@ -17,14 +17,14 @@ from scipy.special import comb
 
 from benchmarks.cells import CLASSES
 from benchmarks.measure import MeasuredTree, measure_tree, print_machine, print_table
-from wbc.arrays import Image
-from wbc.cleaning import clean
-from wbc.decoding import read_photograph
-from wbc.draws import generator
-from wbc.manifest import TWINS, read_table
-from wbc.parallel import map_parallel
-from wbc.params.base import read_section
-from wbc.params.clean import CleanParams
+from wbc.data.arrays import Image
+from wbc.clean.cleaning import clean
+from wbc.photographs.decoding import read_photograph
+from wbc.base.draws import generator
+from wbc.data.tables import TWINS, read_table
+from wbc.tools.parallel import map_parallel
+from wbc.base.params import read_section
+from wbc.clean.params import CleanParams
 from wbc.sources.smears import draw_smear
 from wbc.twins import merge_groups
 

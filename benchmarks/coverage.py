@@ -15,11 +15,11 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.measure import print_machine, print_table
-from wbc.draws import generator
-from wbc.intervals import bootstrap, mean_interval, percentile_ends
-from wbc.measures import INFLATED
-from wbc.parallel import map_parallel
-from wbc.uncertainty import Answered, Seeds, group_names, interval_ends, values, weigher
+from wbc.base.draws import generator
+from wbc.scores.intervals import bootstrap, mean_interval, percentile_ends
+from wbc.scores.measures import INFLATED
+from wbc.tools.parallel import map_parallel
+from wbc.scores.uncertainty import Answered, Seeds, group_names, interval_ends, values, weigher
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL"]
 SIZES = np.array([17, 7, 4, 41])  # of BCCD's test part
@@ -71,7 +71,7 @@ def main(
 
 
 def cover(name: str, *, metrics: Sequence[str], trials: int, resamples: int) -> list[list[str]]:
-    """Return the rows of one of KINDS: percentiles of resampled groups, and wbc.uncertainty.interval_ends."""
+    """Return the rows of one of KINDS: percentiles of resampled groups, and wbc.scores.uncertainty.interval_ends."""
     kind = KINDS[name]
     true = values([[draw(kind, SIZES * LARGE, random=generator(0, name))]], classes=CLASSES)
     try_one = partial(_try, kind=kind, metrics=metrics, resamples=resamples)

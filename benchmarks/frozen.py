@@ -18,13 +18,13 @@ import typer
 from benchmarks.cells import CLASSES, draw_cells
 from benchmarks.measure import Measured, measure, print_machine, print_table
 from benchmarks.plain import compile_model, one_hot, our_schedule
-from wbc.determinism import make_deterministic
-from wbc.features import Parts, split_at_features
+from wbc.inference.determinism import make_deterministic
+from wbc.train.features import Parts, split_at_features
 from wbc.models.registry import build_model
-from wbc.params.base import read_section
-from wbc.params.models import ModelParams, read_model
-from wbc.params.train import TrainParams
-from wbc.training import Examples, train
+from wbc.base.params import read_section
+from wbc.models.params import ModelParams, read_model
+from wbc.train.params import TrainParams
+from wbc.train.training import Examples, train
 
 SEED = 1
 PARTS = ("training", "validation")
@@ -243,7 +243,7 @@ def _read(folder: Path, *, mapped: bool) -> Examples:
 
 def report(*, bound: Measured, ours: Measured, fits: dict[Fit, Measured], epochs: int) -> None:
     """Print a row for each side, its seconds as multiples of ours, and below the parts of the bound."""
-    sides = [("bound: the head alone", bound, epochs), ("ours: wbc.training.train", ours, epochs)]
+    sides = [("bound: the head alone", bound, epochs), ("ours: wbc.train.training.train", ours, epochs)]
     sides += [(fit.name, side, fit.epochs) for fit, side in fits.items()]
     rows = []
     for name, side, run in sides:

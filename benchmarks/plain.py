@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from wbc.params.models import ModelParams
-from wbc.params.train import TrainParams
-from wbc.training import learning_rate
+from wbc.models.params import ModelParams
+from wbc.train.params import TrainParams
+from wbc.train.training import learning_rate
 
 
 def compile_model(model: keras.Model, *, model_params: ModelParams, train_params: TrainParams) -> None:

@@ -11,18 +11,18 @@ import pandas as pd
 import typer
 from joblib import cpu_count
 
-import wbc.cleaning
+import wbc.clean.cleaning
 from benchmarks.measure import MeasuredTree, measure_tree, print_machine, print_table
 from benchmarks.recorder import recorded
-from wbc.augmentation import augment, choose_images
-from wbc.cleaning import clean
-from wbc.files import write_csv
-from wbc.manifest import SPLIT, read_table
-from wbc.params.augment import AugmentParams
-from wbc.params.base import read_section
-from wbc.params.clean import CleanParams
-from wbc.params.sources import SmearsParams
-from wbc.records import read_records, write_records
+from wbc.augment.augmentation import augment, choose_images
+from wbc.clean.cleaning import clean
+from wbc.base.files import write_csv
+from wbc.data.tables import SPLIT, read_table
+from wbc.augment.params import AugmentParams
+from wbc.base.params import read_section
+from wbc.clean.params import CleanParams
+from wbc.sources.params import SmearsParams
+from wbc.data.records import read_records, write_records
 from wbc.sources.labels import read_labels
 from wbc.sources.smears import bring
 
@@ -85,7 +85,7 @@ def run_clean(raw: Path, *, output: Path, workers: int | None) -> dict[str, floa
     _set_workers(workers)
     with ExitStack() as stack:
         spans = {
-            part: stack.enter_context(recorded(wbc.cleaning, function))
+            part: stack.enter_context(recorded(wbc.clean.cleaning, function))
             for part, function in {"annotations": "_read_annotations", "twins": "find_twins"}.items()
         }
         params = read_section(CleanParams, "clean")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from wbc.arrays import Image
-from wbc.cells import white_balance
+from wbc.data.arrays import Image
+from wbc.photographs.cells import white_balance
 
 # Mean and standard deviation of the L, a and b of BCCD's cells, in the 8-bit scale of OpenCV.
 _MEAN, _DEVIATION = np.array([181.0, 139.0, 116.0]), np.array([27.0, 14.0, 19.0])

@@ -57,14 +57,14 @@ def run_stage(folder: Path) -> dict[str, float]:
     import keras
 
     import stages.train
-    import wbc.training
+    import wbc.train.training
 
     imported = time.perf_counter()
     watched = {
         "steps": (keras.Model, "train_on_batch"),
         "validation": (keras.Model, "test_on_batch"),
-        "building the model": (wbc.training, "build_model"),
-        "checkpoints": (wbc.training, "save_checkpoint"),
+        "building the model": (wbc.train.training, "build_model"),
+        "checkpoints": (wbc.train.training, "save_checkpoint"),
         "saving the model": (stages.train, "save_model"),
     }
     with ExitStack() as watching:
@@ -87,11 +87,11 @@ def time_bare_step(folder: Path, *, epochs: int) -> float:
     os.chdir(folder)
     import stages.train
     from benchmarks.plain import compile_model, one_hot
-    from wbc.determinism import make_deterministic
+    from wbc.inference.determinism import make_deterministic
     from wbc.models.registry import build_model
-    from wbc.params.base import read_number, read_params, read_section
-    from wbc.params.models import read_model
-    from wbc.params.train import TrainParams
+    from wbc.base.params import read_number, read_params, read_section
+    from wbc.models.params import read_model
+    from wbc.train.params import TrainParams
 
     make_deterministic(seed=read_number("seed"), threads=read_number("threads"))
     name = read_params()["model"]

@@ -14,13 +14,13 @@ from benchmarks.cells import CLASSES, Cells, draw_cells
 from benchmarks.measure import measure, print_machine, print_table
 from benchmarks.plain import compile_model, one_hot
 from benchmarks.recorder import between, epochs_of, recorded
-from wbc.determinism import make_deterministic
+from wbc.inference.determinism import make_deterministic
 from wbc.models.registry import build_model
-from wbc.params.base import read_section
-from wbc.params.models import ModelParams, read_model
-from wbc.params.train import TrainParams
-from wbc.pretrained import bring_weights
-from wbc.training import Examples, train
+from wbc.base.params import read_section
+from wbc.models.params import ModelParams, read_model
+from wbc.train.params import TrainParams
+from wbc.weights.pretrained import bring_weights
+from wbc.train.training import Examples, train
 
 SEED = 1
 
@@ -61,7 +61,7 @@ def main(
             f"{max(values):.1f}",
             f"{np.median(values) / bare:.3f}",
         ]
-        for name, values in zip(["train_on_batch, bare", "ours: wbc.training.train"], rates, strict=True)
+        for name, values in zip(["train_on_batch, bare", "ours: wbc.train.training.train"], rates, strict=True)
     ]
     print_table(header=["", "images/s", "slowest epoch", "fastest epoch", "of bare"], rows=rows)
     print(f"ours reaches {ours / bare:.1%} of the bare loop")

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from wbc.arrays import read_images
-from wbc.augmentation import augment, choose_images, summarise
-from wbc.contact_sheet import contact_sheet, examples_of_each_class
-from wbc.files import write_csv, write_json
-from wbc.manifest import SPLIT, read_table
-from wbc.params.augment import AugmentParams
-from wbc.params.base import read_number, read_section
-from wbc.params.split import SplitParams
-from wbc.stage import run_stage
+from wbc.data.arrays import read_images
+from wbc.augment.augmentation import augment, choose_images, summarise
+from wbc.tools.contact_sheet import contact_sheet, examples_of_each_class
+from wbc.base.files import write_csv, write_json
+from wbc.data.tables import SPLIT, read_table
+from wbc.augment.params import AugmentParams
+from wbc.base.params import read_number, read_section
+from wbc.split.params import SplitParams
+from wbc.base.stage import run_stage
 
 TRAIN = Path("data/train.npy")
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from wbc.files import written_aside
-from wbc.params.whole import check_params
-from wbc.stage import run_stage
+from wbc.base.files import written_aside
+from wbc.check.whole import check_params
+from wbc.base.stage import run_stage
 
 
 def main() -> None:

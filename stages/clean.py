@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from wbc.arrays import read_images
-from wbc.audit_figures import draw_flags, draw_pairs
-from wbc.cleaning import clean, summarise
-from wbc.contact_sheet import contact_sheet, examples_of_each_class
-from wbc.files import write_csv, write_json
-from wbc.names import classes_of, describe_unknown_excluded, require_two_classes
-from wbc.params.base import read_section
-from wbc.params.clean import CleanParams
-from wbc.records import read_records
-from wbc.stage import run_stage
+from wbc.data.arrays import read_images
+from wbc.clean.audit_figures import draw_flags, draw_pairs
+from wbc.clean.cleaning import clean, summarise
+from wbc.tools.contact_sheet import contact_sheet, examples_of_each_class
+from wbc.base.files import write_csv, write_json
+from wbc.base.names import classes_of, describe_unknown_excluded, require_two_classes
+from wbc.base.params import read_section
+from wbc.clean.params import CleanParams
+from wbc.data.records import read_records
+from wbc.base.stage import run_stage
 
 RAW = Path("data/raw")
 CELLS = Path("data/cells.npy")

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from wbc.files import write_csv, write_json
-from wbc.manifest import MANIFEST, SPLIT, read_table
-from wbc.params.base import read_number, read_section
-from wbc.params.clean import CleanParams
-from wbc.params.evaluate import EvaluateParams
-from wbc.stage import run_stage
+from wbc.base.files import write_csv, write_json
+from wbc.data.tables import MANIFEST, SPLIT, read_table
+from wbc.base.params import read_number, read_section
+from wbc.clean.params import CleanParams
+from wbc.evaluate.params import EvaluateParams
+from wbc.base.stage import run_stage
 
 if TYPE_CHECKING:
-    from wbc.external import Outcome
+    from wbc.external.external import Outcome
 
 RAW = Path("data/raw")
 
@@ -30,9 +30,9 @@ def main() -> None:
 
 def evaluate_sources(params: EvaluateParams) -> "dict[str, Outcome]":
     """Return what the model makes of each source of ``params.external``."""
-    from wbc.determinism import make_deterministic  # here, because TensorFlow takes seconds to start
-    from wbc.external import evaluate_source
-    from wbc.inference import load_model
+    from wbc.inference.determinism import make_deterministic  # here, because TensorFlow takes seconds to start
+    from wbc.external.external import evaluate_source
+    from wbc.inference.inference import load_model
     from wbc.sources.registry import SOURCES
 
     make_deterministic(seed=read_number("seed"), threads=read_number("threads"))

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from wbc.files import write_csv, write_json
-from wbc.manifest import MANIFEST, read_table
-from wbc.params.base import read_number, read_section
-from wbc.params.split import SplitParams
-from wbc.splits import split, summarise
-from wbc.stage import run_stage
+from wbc.base.files import write_csv, write_json
+from wbc.data.tables import MANIFEST, read_table
+from wbc.base.params import read_number, read_section
+from wbc.split.params import SplitParams
+from wbc.split.splits import split, summarise
+from wbc.base.stage import run_stage
 
 
 def main() -> None:

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from wbc.arrays import Image, read_images
-from wbc.contact_sheet import contact_sheet
-from wbc.determinism import make_deterministic
-from wbc.embedding import embed
-from wbc.files import write_csv
-from wbc.manifest import MANIFEST, SUSPECTS, read_table
-from wbc.params.base import read_number
-from wbc.stage import run_stage
-from wbc.suspects import choose_judged, out_of_fold_probabilities, rank_suspects
+from wbc.data.arrays import Image, read_images
+from wbc.tools.contact_sheet import contact_sheet
+from wbc.inference.determinism import make_deterministic
+from wbc.suspects.embedding import embed
+from wbc.base.files import write_csv
+from wbc.data.tables import MANIFEST, SUSPECTS, read_table
+from wbc.base.params import read_number
+from wbc.base.stage import run_stage
+from wbc.suspects.suspects import choose_judged, out_of_fold_probabilities, rank_suspects
 
 CELLS = Path("data/cells.npy")
 SEED = 0  # which labels are in doubt is a property of the data set, the same for every training seed

@@ -7,21 +7,21 @@ from typing import Any
 
 import pandas as pd
 
-from wbc.arrays import read_images
-from wbc.calibration import calibrate
-from wbc.checkpoints import checkpoint_path, held_checkpoint, remove_checkpoint
-from wbc.determinism import make_deterministic
-from wbc.fallback import warn_if_fallen_back
-from wbc.files import write_csv, write_json
-from wbc.manifest import SPLIT, TRAIN, read_table
-from wbc.model_file import save_model
+from wbc.data.arrays import read_images
+from wbc.train.calibration import calibrate
+from wbc.train.checkpoints import checkpoint_path, held_checkpoint, remove_checkpoint
+from wbc.inference.determinism import make_deterministic
+from wbc.tools.fallback import warn_if_fallen_back
+from wbc.base.files import write_csv, write_json
+from wbc.data.tables import SPLIT, TRAIN, read_table
+from wbc.train.model_file import save_model
 from wbc.models.custom import load_function
-from wbc.params.base import read_number, read_params, read_section
-from wbc.params.models import CustomParams, read_model
-from wbc.params.train import TrainParams
-from wbc.root import project_root
-from wbc.stage import run_stage
-from wbc.training import Examples, describe, describe_devices, train
+from wbc.base.params import read_number, read_params, read_section
+from wbc.models.params import CustomParams, read_model
+from wbc.train.params import TrainParams
+from wbc.base.root import project_root
+from wbc.base.stage import run_stage
+from wbc.train.training import Examples, describe, describe_devices, train
 
 CELLS, SPLIT_FILE = Path("data/cells.npy"), Path("data/split.csv")
 IMAGES, TABLE = Path("data/train.npy"), Path("data/train.csv")

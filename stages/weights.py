@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from wbc.fallback import warn_if_fallen_back
-from wbc.params.base import read_params
-from wbc.params.models import read_model
-from wbc.pretrained import bring_weights
-from wbc.stage import run_stage
+from wbc.tools.fallback import warn_if_fallen_back
+from wbc.base.params import read_params
+from wbc.models.params import read_model
+from wbc.weights.pretrained import bring_weights
+from wbc.base.stage import run_stage
 
 
 def main() -> None:

@@ -55,9 +55,9 @@ def test_every_stage_waits_for_the_check_of_the_parameters(stage: str) -> None:
 
 
 def test_only_evaluate_depends_on_the_figures() -> None:
-    assert [stage for stage in STAGES if "wbc/figures.py" in import_closure(f"stages/{stage}.py")] == ["evaluate"]
+    assert [stage for stage in STAGES if "wbc/evaluate/score_figures.py" in import_closure(f"stages/{stage}.py")] == ["evaluate"]
 
 
 def test_no_stage_imports_the_tracking_or_the_gate() -> None:
-    later = {"wbc/tracking.py", "wbc/promotion.py", "wbc/gate.py"}
+    later = {"wbc/tracking/tracking.py", "wbc/tracking/promotion.py", "wbc/gate/gate.py"}
     assert not [stage for stage in STAGES if later & import_closure(f"stages/{stage}.py")]

@@ -21,7 +21,7 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from wbc.manifest import PREDICTIONS, read_table
+from wbc.data.tables import PREDICTIONS, read_table
 from wbc.sources.smears import draw_smear
 
 ROOT = Path(__file__).parents[1]
@@ -159,7 +159,7 @@ def test_another_clone_gets_the_same_lock(finished: Path, tmp_path: Path) -> Non
 
 
 def test_editing_the_figures_reruns_only_the_evaluation(project: Path) -> None:
-    with (project / "wbc/figures.py").open("a") as file:
+    with (project / "wbc/evaluate/score_figures.py").open("a") as file:
         file.write("\n# edited\n")
     assert executed(run(project, "dvc", "repro")) == ["evaluate"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from wbc.files import write_csv, write_json
-from wbc.scores import evaluate, predictions_table
+from wbc.base.files import write_csv, write_json
+from wbc.scores.scores import evaluate, predictions_table
 
 WORKFLOWS = Path(__file__).parents[1] / ".github" / "workflows"
 VENV = Path(sys.executable).parents[1]

@@ -22,7 +22,7 @@ from wbc.commands.quiet import be_quiet
 if TYPE_CHECKING:
     import pandas as pd
 
-    from wbc.comparison import Predictions
+    from wbc.compare.comparison import Predictions
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,7 +46,7 @@ def publish(
     """Show in MLflow what the stages' files say and is missing there. A running stage never fails by this."""
     be_quiet()
     be_lean()
-    from wbc import tracking
+    from wbc.tracking import tracking
 
     try:
         for name, outcome in tracking.publish(stage, wait=sys.stdin.readline if when_told else None):
@@ -71,8 +71,8 @@ def models(
     A run counts when it was trained and tested on the images that dvc.lock names.
     """
     be_quiet()
-    from wbc import tracking
-    from wbc.model_table import tabulate_models
+    from wbc.tracking import tracking
+    from upkeep.models import tabulate_models
 
     files = ("data/cells.npy", "data/split.csv", "data/train.npy")
     _write_table(output, files=files, tabulate=partial(tabulate_models, read_values=tracking.read_values))
@@ -95,9 +95,13 @@ def compare(
     Runs of other test parts or of leaky splits are not ranked but listed; exit 2 where such are asked for by name.
     """
     be_quiet()
-    from wbc import comparable, experiment, ranking, ranking_report, tracking
-    from wbc.comparison import read_predictions
-    from wbc.files import require_output
+    from wbc.compare import comparable
+    from wbc.tracking import experiment
+    from wbc.compare import ranking
+    from wbc.compare import ranking_report
+    from wbc.tracking import tracking
+    from wbc.compare.comparison import read_predictions
+    from wbc.base.files import require_output
 
     read_file = experiment.read_file if experiments else tracking.read_artifact
     try:
@@ -146,7 +150,7 @@ def recipe(
     ),
 ) -> None:
     """Run a published system under its study's protocol and under an honest one, beside the study's figure."""
-    from wbc import recipes
+    from wbc.recipes import recipes
 
     try:
         known = recipes.read_recipes()
@@ -185,9 +189,9 @@ def leakage(
     `make leakage` runs them all first.
     """
     be_quiet()
-    from wbc.comparison import read_predictions
-    from wbc.leakage import tabulate_leakage
-    from wbc.tracking import read_artifact
+    from wbc.compare.comparison import read_predictions
+    from upkeep.leakage import tabulate_leakage
+    from wbc.tracking.tracking import read_artifact
 
     def read(run_id: str) -> "Predictions":
         return read_predictions(read_artifact(run_id, "metrics/predictions.csv"))
@@ -203,12 +207,12 @@ def data_card(
     ] = None,
 ) -> None:
     """Write what clean, suspects and split found in the data into the data card of their source."""
-    from wbc.data_card import tabulate_data, write_data_card
-    from wbc.experiment import describe_revision
-    from wbc.gate import read_metrics
-    from wbc.lineage import require_current
-    from wbc.manifest import SPLITS, SUSPECTS, read_table
-    from wbc.params.base import read_params
+    from wbc.cards.data_card import tabulate_data, write_data_card
+    from wbc.tracking.experiment import describe_revision
+    from wbc.gate.gate import read_metrics
+    from wbc.tracking.lineage import require_current
+    from wbc.data.tables import SPLITS, SUSPECTS, read_table
+    from wbc.base.params import read_params
 
     try:
         require_current(stages=("split", "suspects"))
@@ -228,11 +232,11 @@ def model_card(
     output: Annotated[Path, typer.Option(help="The Markdown file to write.")] = Path("docs/model-card.md"),
 ) -> None:
     """Write the card of the trained model, from the files of the last run: intended use, data, protocol, results."""
-    from wbc.experiment import describe_revision
-    from wbc.files import require_output
-    from wbc.lineage import name_model
-    from wbc.model_card import write_model_card
-    from wbc.results import read_results
+    from wbc.tracking.experiment import describe_revision
+    from wbc.base.files import require_output
+    from wbc.tracking.lineage import name_model
+    from wbc.cards.model_card import write_model_card
+    from wbc.cards.results import read_results
 
     try:
         require_output(output, suffixes=[".md"])
@@ -252,11 +256,11 @@ def report(
     """Put a run on one HTML page that needs no other file: scores, figures, mistakes, labels in doubt, parameters."""
     from dvc.scm import RevError
 
-    from wbc.experiment import describe_revision, experiment_folder, export_results
-    from wbc.files import require_output
-    from wbc.lineage import name_model
-    from wbc.report import write_report
-    from wbc.results import read_results
+    from wbc.tracking.experiment import describe_revision, experiment_folder, export_results
+    from wbc.base.files import require_output
+    from wbc.tracking.lineage import name_model
+    from wbc.cards.report import write_report
+    from wbc.cards.results import read_results
 
     try:
         require_output(output, suffixes=[".html", ".htm"])
@@ -275,8 +279,8 @@ def report(
 def _write_table(output: Path, *, files: Sequence[str], tabulate: Callable[["pd.DataFrame"], str]) -> None:
     """Write what ``tabulate`` makes of the recorded runs on ``files`` into the Markdown file ``output``."""
     be_quiet()
-    from wbc import tracking
-    from wbc.markdown import insert_table
+    from wbc.tracking import tracking
+    from wbc.tools.markdown import insert_table
 
     try:
         runs = tracking.read_runs(files)
@@ -294,10 +298,10 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
     """Print the test metrics of an experiment and copy its metrics and figures to experiments/<name>/."""
     from dvc.scm import RevError
 
-    from wbc.experiment import experiment_folder, export_results
-    from wbc.gate import read_metrics
-    from wbc.lineage import name_model
-    from wbc.scores import describe, format_measure
+    from wbc.tracking.experiment import experiment_folder, export_results
+    from wbc.gate.gate import read_metrics
+    from wbc.tracking.lineage import name_model
+    from wbc.scores.scores import describe, format_measure
 
     folder = experiment_folder(experiment)
     try:
@@ -333,8 +337,8 @@ def audit(
     images.csv (label, group, flags and contradicting image of each), dropped.csv (files that cannot be decoded),
     audit.json, twins.jpg and flags.png. Nothing in FOLDER is changed.
     """
-    from wbc.audit import audit as audit_folder
-    from wbc.quality import FLAGS
+    from wbc.audit.audit import audit as audit_folder
+    from wbc.photographs.quality import FLAGS
 
     try:
         counts = audit_folder(folder, output=output)

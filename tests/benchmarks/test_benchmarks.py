@@ -13,7 +13,7 @@ import pytest
 from benchmarks.copies import change, judge
 from benchmarks.measure import measure, measure_tree
 from benchmarks.recorder import Span, between, epochs_of, recorded
-from wbc.files import write_json
+from wbc.base.files import write_json
 
 PROJECT = Path(__file__).parents[2]
 

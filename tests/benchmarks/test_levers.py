@@ -16,7 +16,7 @@ from benchmarks.levers import (
     with_baselines,
 )
 from benchmarks.stains import PREPARATIONS
-from wbc.files import write_csv
+from wbc.base.files import write_csv
 
 CLASSES = ["EOSINOPHIL", "MONOCYTE", "NEUTROPHIL"]
 

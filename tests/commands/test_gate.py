@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from tests.locks import write_lock
 from wbc.cli import app
-from wbc.files import write_csv, write_json
-from wbc.scores import evaluate, predictions_table
+from wbc.base.files import write_csv, write_json
+from wbc.scores.scores import evaluate, predictions_table
 
 CLASSES = ["MONOCYTE", "NEUTROPHIL"]
 RULES: dict[str, Any] = {

@@ -7,7 +7,7 @@ import keras
 import pytest
 from keras import layers
 
-from wbc.params.models import BackboneParams
+from wbc.models.params import BackboneParams
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from wbc.models.alexnet import build, normalise_responses
-from wbc.params.models import AlexNetParams
+from wbc.models.params import AlexNetParams
 
 
 def params(**changes):

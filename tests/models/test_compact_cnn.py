@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from wbc.models.compact_cnn import build
-from wbc.params.models import CompactCnnParams
+from wbc.models.params import CompactCnnParams
 
 
 def params(**changes):

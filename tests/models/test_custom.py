@@ -3,7 +3,7 @@ import pytest
 from keras import layers
 
 from wbc.models.custom import build
-from wbc.params.models import CustomParams
+from wbc.models.params import CustomParams
 
 MODULE = """
 import keras

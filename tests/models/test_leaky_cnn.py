@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from wbc.models.leaky_cnn import build
-from wbc.params.models import ScratchParams
+from wbc.models.params import ScratchParams
 
 
 def params(**changes):

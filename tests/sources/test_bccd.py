@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from wbc.params.sources import BccdParams
+from wbc.sources.params import BccdParams
 from wbc.sources.bccd import bring
-from wbc.sources.fetch import DownloadError
+from wbc.tools.fetch import DownloadError
 
 COMMIT = "d272fb14cdff6e473fafeeeba32aba5f560e9e43"
 ARCHIVE = f"bccd-{COMMIT}.tar.gz"

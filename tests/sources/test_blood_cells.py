@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from wbc.cells import examine
-from wbc.params.clean import CleanParams
-from wbc.params.sources import BloodCellsParams
+from wbc.photographs.cells import examine
+from wbc.clean.params import CleanParams
+from wbc.sources.params import BloodCellsParams
 from wbc.sources import blood_cells
 from wbc.sources.blood_cells import bring
-from wbc.sources.fetch import DownloadError
+from wbc.tools.fetch import DownloadError
 
 COMMIT = "0b22eb2084b1004d464fb5ab87adc85ab94b2079"
 ARCHIVE = f"wbc-classification-{COMMIT}.tar.gz"

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wbc.cleaning import clean
-from wbc.params.base import ParamsError, validate
-from wbc.params.clean import CleanParams
-from wbc.params.sources import FoldersParams
+from wbc.clean.cleaning import clean
+from wbc.base.params import ParamsError, validate
+from wbc.clean.params import CleanParams
+from wbc.sources.params import FoldersParams
 from wbc.sources.archive import ArchiveError
-from wbc.sources.fetch import DownloadError
+from wbc.tools.fetch import DownloadError
 from wbc.sources.folders import bring
 
 SUBTYPES = ["bands", "basophils", "blasts", "eosinophils", "lymphocytes", "metamyelocytes", "monocytes", "myelocytes",

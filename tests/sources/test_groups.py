@@ -3,8 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wbc.params.base import ParamsError, validate
-from wbc.params.sources import GroupsParams
+from wbc.base.params import ParamsError, validate
+from wbc.sources.params import GroupsParams
 from wbc.sources import groups as groups_module
 from wbc.sources.groups import supply_groups
 

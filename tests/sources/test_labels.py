@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wbc.cleaning import parse_category
-from wbc.records import read_records, write_records
+from wbc.clean.cleaning import parse_category
+from wbc.data.records import read_records, write_records
 from wbc.sources.labels import read_labels
 
 

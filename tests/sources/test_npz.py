@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from wbc.params.base import ParamsError, validate
-from wbc.params.sources import NpzParams
-from wbc.sources.fetch import DownloadError
+from wbc.base.params import ParamsError, validate
+from wbc.sources.params import NpzParams
+from wbc.tools.fetch import DownloadError
 from wbc.sources.npz import bring
 
 COUNTS = {"train": 7, "val": 2, "test": 3}

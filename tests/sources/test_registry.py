@@ -1,8 +1,8 @@
 from pathlib import Path
 from typing import get_args
 
-from wbc.params.base import read_section
-from wbc.params.sources import SourceName, SourcesParams
+from wbc.base.params import read_section
+from wbc.sources.params import SourceName, SourcesParams
 from wbc.sources.registry import SOURCES
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from joblib import parallel_config
 
-from wbc.cells import find_nucleus
-from wbc.params.sources import MORPHOLOGIES, SmearsParams
+from wbc.photographs.cells import find_nucleus
+from wbc.sources.params import MORPHOLOGIES, SmearsParams
 from wbc.sources.labels import read_labels
 from wbc.sources.smears import LEUKOCYTES, bring, draw_smear, plan_photographs
-from wbc.voc import read_boxes
+from wbc.tools.voc import read_boxes
 
 PARAMS = SmearsParams(
     seed=5,

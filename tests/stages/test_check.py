@@ -4,7 +4,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.check import main
-from wbc.params.base import ParamsError
+from wbc.base.params import ParamsError
 
 ROOT = Path(__file__).parents[2]
 MARK = Path("data/params-checked.txt")

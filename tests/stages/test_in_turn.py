@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from wbc.calibration import fit_temperature
+from wbc.train.calibration import fit_temperature
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]

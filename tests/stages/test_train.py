@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from wbc.files import write_csv, write_json
+from wbc.base.files import write_csv, write_json
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from joblib import parallel_config
 
-from wbc.arrays import Image
-from wbc.params.sources import SmearsParams
+from wbc.data.arrays import Image
+from wbc.sources.params import SmearsParams
 from wbc.sources.smears import bring, draw_smear
 from wbc.twins import find_links, find_twins, merge_groups
 

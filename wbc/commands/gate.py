@@ -12,7 +12,7 @@ from wbc.commands.failure import failure
 from wbc.commands.quiet import be_quiet
 
 if TYPE_CHECKING:
-    from wbc.gate import Champion, Check
+    from wbc.gate.gate import Champion, Check
 
 
 def gate(
@@ -29,13 +29,13 @@ def gate(
     The model is compared with the champion that `wbc promote` registered, or with --against REVISION, by a paired
     bootstrap on the same test images. A metric that is absent counts as missed.
     """
-    from wbc.experiment import describe_revision
-    from wbc.files import require_output
-    from wbc.gate import is_open, judge
-    from wbc.gate_report import print_checks, render_checks
-    from wbc.lineage import LOCK, name_model, require_current
-    from wbc.params.base import read_section
-    from wbc.params.gate import GateParams
+    from wbc.tracking.experiment import describe_revision
+    from wbc.base.files import require_output
+    from wbc.gate.gate import is_open, judge
+    from wbc.gate.report import print_checks, render_checks
+    from wbc.tracking.lineage import LOCK, name_model, require_current
+    from wbc.base.params import read_section
+    from wbc.gate.params import GateParams
 
     try:
         if json and json != Path("-"):
@@ -66,8 +66,8 @@ def _read_revision(name: str, folder: Path) -> "Champion":
     """Bring the metrics of the git revision or experiment ``name`` below ``folder``."""
     from dvc.exceptions import DvcException
 
-    from wbc.experiment import export_results
-    from wbc.gate import Champion
+    from wbc.tracking.experiment import export_results
+    from wbc.gate.gate import Champion
 
     results = folder / "metrics"
     try:
@@ -81,12 +81,12 @@ def _read_revision(name: str, folder: Path) -> "Champion":
 
 def _read_registered(folder: Path) -> "Champion | None":
     """Bring the results of the registered champion below ``folder``; None where there is no registry or no champion."""
-    from wbc.store import has_store
+    from wbc.tracking.store import has_store
 
     if not has_store():
         return None
     be_quiet()
-    from wbc.promotion import fetch_champion
+    from wbc.tracking.promotion import fetch_champion
 
     try:
         return fetch_champion(folder)
@@ -101,8 +101,8 @@ def _write_verdict(path: Path, checks: "list[Check]", *, judged: str, champion: 
     """Write what the gate found as JSON."""
     from dataclasses import asdict
 
-    from wbc.files import write_json
-    from wbc.gate import is_open
+    from wbc.base.files import write_json
+    from wbc.gate.gate import is_open
 
     verdict = {
         "passed": is_open(checks),

@@ -14,7 +14,7 @@ from wbc.commands.quiet import be_quiet
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-    from wbc.promotion import Promotion
+    from wbc.tracking.promotion import Promotion
 
 
 def promote(
@@ -35,10 +35,10 @@ def promote(
     Serve the champion as models:/wbc@champion: uint8 images in, probabilities out.
     """
     be_quiet()
-    from wbc import promotion
-    from wbc.gate import is_open
-    from wbc.params.base import read_section
-    from wbc.params.gate import GateParams
+    from wbc.tracking import promotion
+    from wbc.gate.gate import is_open
+    from wbc.base.params import read_section
+    from wbc.gate.params import GateParams
 
     try:
         if rollback:
@@ -58,8 +58,8 @@ def promote(
 
 def _print_promotion(result: "Promotion") -> None:
     """Print what became of the model, and why."""
-    from wbc.gate import is_open
-    from wbc.gate_report import print_checks, summarise
+    from wbc.gate.gate import is_open
+    from wbc.gate.report import print_checks, summarise
 
     version, before = result.version, result.before
     if before and before.version == version.version:
@@ -84,7 +84,7 @@ def _print_promotion(result: "Promotion") -> None:
 
 def _print_handover(before: "ModelVersion | None", after: "ModelVersion", *, why: str) -> None:
     """Print who was champion, who is now, why, and what each scored on its test part."""
-    from wbc.promotion import MERITS
+    from wbc.tracking.promotion import MERITS
 
     former = f"was version {before.version}" if before else "there was none"
     _print(f"champion of {after.name} is now version {after.version}, {former}: {why}", style="green")

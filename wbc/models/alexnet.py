@@ -7,8 +7,8 @@ mean of ImageNet's colours is subtracted; their initial weights, made for a mill
 import keras
 from keras import layers, ops
 
-from wbc.models.preprocessing import preprocess
-from wbc.params.models import AlexNetParams
+from wbc.backbones.preprocessing import preprocess
+from wbc.models.params import AlexNetParams
 
 # Channels, kernel size, stride, padding; then whether responses are normalised, and whether they are pooled.
 CONVOLUTIONS = (

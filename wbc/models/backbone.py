@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers, ops
 
 from wbc.models.heads import classify
-from wbc.params.models import BackboneParams
+from wbc.models.params import BackboneParams
 
 BACKBONE, FEATURES = "backbone", "features"
 

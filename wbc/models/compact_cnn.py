@@ -3,8 +3,8 @@
 import keras
 from keras import layers
 
-from wbc.models.preprocessing import preprocess
-from wbc.params.models import CompactCnnParams
+from wbc.backbones.preprocessing import preprocess
+from wbc.models.params import CompactCnnParams
 
 
 def build(*, image_shape: tuple[int, int, int], classes: int, params: CompactCnnParams) -> keras.Model:

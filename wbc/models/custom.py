@@ -5,7 +5,7 @@ from importlib import import_module
 
 import keras
 
-from wbc.params.models import CustomParams
+from wbc.models.params import CustomParams
 
 
 def build(*, image_shape: tuple[int, int, int], classes: int, params: CustomParams) -> keras.Model:

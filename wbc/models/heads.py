@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from wbc.params.models import BackboneParams
+from wbc.models.params import BackboneParams
 
 
 def classify(features: keras.KerasTensor, *, classes: int, params: BackboneParams) -> keras.KerasTensor:

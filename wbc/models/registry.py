@@ -6,8 +6,10 @@ from pathlib import Path
 
 import keras
 
-from wbc.models import alexnet, applications, compact_cnn, custom, efficientnet_lite, leaky_cnn
-from wbc.params.models import ModelParams
+from wbc.models import alexnet, compact_cnn, custom, leaky_cnn
+from wbc.backbones import applications
+from wbc.backbones import efficientnet_lite
+from wbc.models.params import ModelParams
 
 # Both kinds of builders take ``image_shape``, ``classes`` and ``params``, backbones also ``pretrained``.
 FROM_SCRATCH: dict[str, Callable[..., keras.Model]] = {
@@ -28,7 +30,7 @@ def build_model(
     """Return the network from uint8 RGB images (batch, *image_shape) to float32 probabilities (batch, classes).
 
     Resizing to ``params.input`` and normalisation are layers of the model, and all that it is made of is Keras' own.
-    ``pretrained`` is the file of wbc.pretrained, None for random weights. Raises ValueError where it does not fit.
+    ``pretrained`` is the file of wbc.weights.pretrained, None for random weights. Raises ValueError where it does not fit.
     """
     if name in WITH_BACKBONE:
         return WITH_BACKBONE[name](image_shape=image_shape, classes=classes, params=params, pretrained=pretrained)

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 from pooch import file_hash
 from tqdm import tqdm
 
-from wbc.files import written_aside
+from wbc.base.files import written_aside
 
 MEBIBYTE = 2**20
 LARGEST = 64 * MEBIBYTE

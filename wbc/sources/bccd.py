@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from wbc.params.sources import BccdParams
+from wbc.sources.params import BccdParams
 from wbc.sources.archive import ArchiveError, extract_verified, unverified, write_whole
-from wbc.sources.fetch import fetch, unavailable
+from wbc.tools.fetch import fetch, unavailable
 from wbc.sources.labels import read_labels
 
 CHECKSUMS = Path(__file__).with_suffix(".sha256")

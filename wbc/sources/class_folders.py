@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from wbc.names import readable
+from wbc.base.names import readable
 from wbc.sources.archive import DEEPEST
 from wbc.sources.layout import count_wrappers, find_places
 
@@ -34,7 +34,7 @@ def is_image(path: str) -> bool:
 
 
 def plan_records(paths: Sequence[str], *, selection: Selection) -> tuple[pd.DataFrame, list[str]]:
-    """Return the records (wbc.manifest.RECORDS) of images and the path of each, both in the order of the paths.
+    """Return the records (wbc.data.tables.RECORDS) of images and the path of each, both in the order of the paths.
 
     ``paths`` are those of images, with slashes, below one folder. Folders that hold everything are passed over; what
     the others mean is told by wbc.sources.layout. The id is the path without suffix, below what is passed over. An

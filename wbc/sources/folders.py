@@ -8,9 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
-from wbc.names import class_name
-from wbc.params.sources import FoldersParams
-from wbc.root import project_root
+from wbc.base.names import class_name
+from wbc.sources.params import FoldersParams
+from wbc.base.root import project_root
 from wbc.sources.archive import ArchiveError, read_archive, write_whole
 from wbc.sources.class_folders import (
     Listed,
@@ -21,7 +21,7 @@ from wbc.sources.class_folders import (
     list_images,
     plan_records,
 )
-from wbc.sources.fetch import WEB, fetch, find_fault
+from wbc.tools.fetch import WEB, fetch, find_fault
 
 UNPACKED = "unpacked"
 ELSEWISE = "fetch and unpack it yourself and set sources.folders.path to the folder"

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from wbc.names import tidy
-from wbc.params.sources import GroupsParams
+from wbc.base.names import tidy
+from wbc.sources.params import GroupsParams
 
 
 def supply_groups(records: pd.DataFrame, *, params: GroupsParams) -> pd.DataFrame:
-    """Return the records (wbc.manifest.RECORDS) with the groups that ``params`` gives them in place of their own.
+    """Return the records (wbc.data.tables.RECORDS) with the groups that ``params`` gives them in place of their own.
 
     What the file names counts first, then what the pattern captures, which must match every record; else a record keeps
-    what it had. All groups are tidied (wbc.names.tidy). Raises ValueError.
+    what it had. All groups are tidied (wbc.base.names.tidy). Raises ValueError.
     """
     groups = records["group"] if params.pattern is None else _match_groups(records["id"], pattern=params.pattern)
     path = Path(params.file)

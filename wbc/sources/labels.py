@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def read_labels(folder: Path) -> pd.DataFrame:
-    """Return one record (wbc.manifest.RECORDS) for each row of labels.csv and for each photograph without a row.
+    """Return one record (wbc.data.tables.RECORDS) for each row of labels.csv and for each photograph without a row.
 
     ``id`` is the file's stem, ``category`` the label as given: several cells are separated by commas. labels.csv names
     a photograph by a number: 7 is BloodImage_00007.jpg. Nothing is known of groups or of an official split.

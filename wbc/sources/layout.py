@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from wbc.names import class_name, readable
+from wbc.base.names import class_name, readable
 
 Folders = tuple[str, ...]  # that an image lies in, from the top down
 INCLUDE = "sources.folders.include"

@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from wbc.params.base import Section
-from wbc.params.sources import BccdParams, BloodCellsParams, FoldersParams, NpzParams, SmearsParams
+from wbc.base.params import Section
+from wbc.sources.params import BccdParams, BloodCellsParams, FoldersParams, NpzParams, SmearsParams
 from wbc.sources import bccd, blood_cells, folders, npz, smears
 
 
 class Source(NamedTuple):
-    """``bring(destination, params=...)`` fills a folder and returns its records (wbc.manifest.RECORDS).
+    """``bring(destination, params=...)`` fills a folder and returns its records (wbc.data.tables.RECORDS).
 
     The folder may hold what a killed try left.
     """

@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from wbc.files import write_csv
-from wbc.parallel import map_parallel
-from wbc.params.sources import SmearsParams
+from wbc.base.files import write_csv
+from wbc.tools.parallel import map_parallel
+from wbc.sources.params import SmearsParams
 from wbc.sources.labels import read_labels
-from wbc.voc import Box, write_annotation
+from wbc.tools.voc import Box, write_annotation
 
 Array = np.ndarray
 Colour = tuple[float, float, float]

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wbc.manifest import TWINS, check_table
-from wbc.parallel import map_parallel
+from wbc.data.tables import TWINS, check_table
+from wbc.tools.parallel import map_parallel
 from wbc.twins.groups import Groups, components
 from wbc.twins.keypoints import SIDE, Index, build_index, open_index
-from wbc.twins.ranking import Ranking, rank
+from wbc.twins.sieve import Ranking, rank
 from wbc.twins.verification import Evidence, verify
 
 _ROUNDS = (1, 2, 4, 8, 16)  # how many photographs are compared with each; a later round looks beyond the groups so far
@@ -40,7 +40,7 @@ class _Candidates(NamedTuple):
 def find_twins(
     ids: Sequence[str], paths: Sequence[Path | str], *, nuclei: NDArray[np.float64] | None = None, seed: int = 0
 ) -> pd.DataFrame:
-    """Return the pairs of photographs that show the same field, in part or whole, as a table TWINS of wbc.manifest.
+    """Return the pairs of photographs that show the same field, in part or whole, as a table TWINS of wbc.data.tables.
 
     ``nuclei`` (photographs, 2) holds x and y of the nucleus in px, NaN where none was found: a pair whose nuclei
     fall on each other shows the same cell. ``seed`` draws the vocabulary. Files that do not decode have no twins.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from wbc.manifest import KINDS
+from wbc.data.tables import KINDS
 
 Groups = NDArray[np.int64]  # the number of the group of each photograph
 

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wbc.arrays import Image
-from wbc.decoding import read_photograph
-from wbc.parallel import map_parallel
-from wbc.quality import black_corners
+from wbc.data.arrays import Image
+from wbc.photographs.decoding import read_photograph
+from wbc.tools.parallel import map_parallel
+from wbc.photographs.quality import black_corners
 
 Floats = NDArray[np.float32]
 

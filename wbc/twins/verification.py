@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wbc.arrays import Image
+from wbc.data.arrays import Image
 from wbc.twins.keypoints import Floats, Index, Keypoints, compared_size, mirror, root
 
 _RATIO = 0.9  # distance to the best match over that to the second best
