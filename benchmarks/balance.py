@@ -21,22 +21,22 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from wbc.data.arrays import Image, read_images
 from wbc.augment.augmentation import augment, choose_images
-from wbc.train.checkpoints import Arrays, checkpoint_path, load_checkpoint, remove_checkpoint, save_checkpoint
-from wbc.inference.determinism import make_deterministic
-from wbc.suspects.embedding import build_embedder
+from wbc.augment.params import AugmentParams
 from wbc.base.files import write_csv
+from wbc.base.params import read_section
+from wbc.data.arrays import Image, read_images
+from wbc.data.tables import MANIFEST, read_table
+from wbc.inference.determinism import make_deterministic
 from wbc.inference.inference import predict
 from wbc.scores.intervals import Interval, mean_interval
-from wbc.data.tables import MANIFEST, read_table
+from wbc.scores.scores import evaluate
+from wbc.split.params import SplitParams
+from wbc.split.splits import split
+from wbc.suspects.embedding import build_embedder
 from wbc.tools.markdown import insert_table, render_table
 from wbc.tools.parallel import map_parallel
-from wbc.augment.params import AugmentParams
-from wbc.base.params import read_section
-from wbc.split.params import SplitParams
-from wbc.scores.scores import evaluate
-from wbc.split.splits import split
+from wbc.train.checkpoints import Arrays, checkpoint_path, load_checkpoint, remove_checkpoint, save_checkpoint
 
 
 class Arm(NamedTuple):

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbc.data.arrays import Image
-from wbc.tools.parallel import map_parallel
 from wbc.sources.smears import draw_smear
+from wbc.tools.parallel import map_parallel
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
 WINDOW = 240  # px of the drawn photograph round the cell, as in params.yaml

@@ -17,15 +17,15 @@ from scipy.special import comb
 
 from benchmarks.cells import CLASSES
 from benchmarks.measure import MeasuredTree, measure_tree, print_machine, print_table
-from wbc.data.arrays import Image
-from wbc.clean.cleaning import clean
-from wbc.photographs.decoding import read_photograph
 from wbc.base.draws import generator
-from wbc.data.tables import TWINS, read_table
-from wbc.tools.parallel import map_parallel
 from wbc.base.params import read_section
+from wbc.clean.cleaning import clean
 from wbc.clean.params import CleanParams
+from wbc.data.arrays import Image
+from wbc.data.tables import TWINS, read_table
+from wbc.photographs.decoding import read_photograph
 from wbc.sources.smears import draw_smear
+from wbc.tools.parallel import map_parallel
 from wbc.twins import merge_groups
 
 SEED = 1

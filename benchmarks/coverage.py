@@ -18,8 +18,8 @@ from benchmarks.measure import print_machine, print_table
 from wbc.base.draws import generator
 from wbc.scores.intervals import bootstrap, mean_interval, percentile_ends
 from wbc.scores.measures import INFLATED
-from wbc.tools.parallel import map_parallel
 from wbc.scores.uncertainty import Answered, Seeds, group_names, interval_ends, values, weigher
+from wbc.tools.parallel import map_parallel
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL"]
 SIZES = np.array([17, 7, 4, 41])  # of BCCD's test part

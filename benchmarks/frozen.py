@@ -18,11 +18,11 @@ import typer
 from benchmarks.cells import CLASSES, draw_cells
 from benchmarks.measure import Measured, measure, print_machine, print_table
 from benchmarks.plain import compile_model, one_hot, our_schedule
-from wbc.inference.determinism import make_deterministic
-from wbc.train.features import Parts, split_at_features
-from wbc.models.registry import build_model
 from wbc.base.params import read_section
+from wbc.inference.determinism import make_deterministic
 from wbc.models.params import ModelParams, read_model
+from wbc.models.registry import build_model
+from wbc.train.features import Parts, split_at_features
 from wbc.train.params import TrainParams
 from wbc.train.training import Examples, train
 

@@ -19,27 +19,26 @@ from joblib import parallel_config
 from numpy.typing import NDArray
 
 from benchmarks.stains import PREPARATIONS
-from wbc.data.arrays import image_writer, iterate_images, read_images
 from wbc.augment.augmentation import augment, choose_images
-from wbc.train.checkpoints import remove_checkpoint
+from wbc.augment.params import AugmentParams
+from wbc.base.files import write_csv
+from wbc.base.params import read_params, validate
 from wbc.clean.cleaning import clean
+from wbc.clean.params import CleanParams
 from wbc.compare.comparison import Predictions, read_predictions
+from wbc.compare.ranking import differ, estimate, pool_seeds, spread
+from wbc.data.arrays import image_writer, iterate_images, read_images
+from wbc.data.tables import MANIFEST, read_records, read_table
 from wbc.inference.determinism import make_deterministic
 from wbc.inference.ensemble import average
-from wbc.base.files import write_csv
 from wbc.inference.inference import predict
-from wbc.data.tables import MANIFEST, read_table
-from wbc.tools.markdown import insert_table, render_table
-from wbc.tools.parallel import map_parallel
-from wbc.augment.params import AugmentParams
-from wbc.base.params import read_params, validate
-from wbc.clean.params import CleanParams
 from wbc.models.params import BackboneParams
 from wbc.split.params import SplitParams
-from wbc.train.params import TrainParams
-from wbc.compare.ranking import differ, estimate, pool_seeds, spread
-from wbc.data.records import read_records
 from wbc.split.splits import split
+from wbc.tools.markdown import insert_table, render_table
+from wbc.tools.parallel import map_parallel
+from wbc.train.checkpoints import remove_checkpoint
+from wbc.train.params import TrainParams
 from wbc.train.training import Examples, train
 
 MODEL = "efficientnet_lite0"

@@ -15,15 +15,14 @@ import wbc.clean.cleaning
 from benchmarks.measure import MeasuredTree, measure_tree, print_machine, print_table
 from benchmarks.recorder import recorded
 from wbc.augment.augmentation import augment, choose_images
-from wbc.clean.cleaning import clean
-from wbc.base.files import write_csv
-from wbc.data.tables import SPLIT, read_table
 from wbc.augment.params import AugmentParams
+from wbc.base.files import write_csv
 from wbc.base.params import read_section
+from wbc.clean.cleaning import clean
 from wbc.clean.params import CleanParams
-from wbc.sources.params import SmearsParams
-from wbc.data.records import read_records, write_records
+from wbc.data.tables import SPLIT, read_records, read_table, write_records
 from wbc.sources.labels import read_labels
+from wbc.sources.params import SmearsParams
 from wbc.sources.smears import bring
 
 SEED = 1

@@ -14,10 +14,10 @@ from joblib import parallel_config
 
 from benchmarks.cells import CLASSES, draw_cells
 from benchmarks.measure import Measured, measure, print_machine, print_table
-from wbc.data.arrays import image_writer
 from wbc.augment.augmentation import augment, choose_images
 from wbc.augment.params import AugmentParams
 from wbc.base.params import read_section
+from wbc.data.arrays import image_writer
 
 SEED = 1
 CELLS, LABELS = "cells.npy", "labels.npy"

@@ -87,10 +87,10 @@ def time_bare_step(folder: Path, *, epochs: int) -> float:
     os.chdir(folder)
     import stages.train
     from benchmarks.plain import compile_model, one_hot
-    from wbc.inference.determinism import make_deterministic
-    from wbc.models.registry import build_model
     from wbc.base.params import read_number, read_params, read_section
+    from wbc.inference.determinism import make_deterministic
     from wbc.models.params import read_model
+    from wbc.models.registry import build_model
     from wbc.train.params import TrainParams
 
     make_deterministic(seed=read_number("seed"), threads=read_number("threads"))

@@ -14,13 +14,13 @@ from benchmarks.cells import CLASSES, Cells, draw_cells
 from benchmarks.measure import measure, print_machine, print_table
 from benchmarks.plain import compile_model, one_hot
 from benchmarks.recorder import between, epochs_of, recorded
-from wbc.inference.determinism import make_deterministic
-from wbc.models.registry import build_model
 from wbc.base.params import read_section
+from wbc.inference.determinism import make_deterministic
 from wbc.models.params import ModelParams, read_model
+from wbc.models.registry import build_model
 from wbc.train.params import TrainParams
-from wbc.weights.pretrained import bring_weights
 from wbc.train.training import Examples, train
+from wbc.weights.pretrained import bring_weights
 
 SEED = 1
 

@@ -1,16 +1,16 @@
 """Draws views of the training images and balances the classes."""
 
+import json
 from pathlib import Path
 
-from wbc.data.arrays import read_images
 from wbc.augment.augmentation import augment, choose_images, summarise
-from wbc.tools.contact_sheet import contact_sheet, examples_of_each_class
-from wbc.base.files import write_csv, write_json
-from wbc.data.tables import SPLIT, read_table
 from wbc.augment.params import AugmentParams
+from wbc.base.files import write_csv, write_json
 from wbc.base.params import read_number, read_section
-from wbc.split.params import SplitParams
 from wbc.base.stage import run_stage
+from wbc.data.arrays import read_images
+from wbc.data.tables import SPLIT, read_table
+from wbc.tools.contact_sheet import contact_sheet, examples_of_each_class
 
 TRAIN = Path("data/train.npy")
 
@@ -18,7 +18,7 @@ TRAIN = Path("data/train.npy")
 def main() -> None:
     """Images of the training part in, many more of them out."""
     split = read_table(Path("data/split.csv"), SPLIT)
-    leaky = read_section(SplitParams, "split").strategy == "leaky"
+    leaky = json.loads(Path("metrics/split.json").read_text())["strategy"] == "leaky"
     table = augment(
         choose_images(split, leaky=leaky),
         cells=Path("data/cells.npy"),

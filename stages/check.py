@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from wbc.base.files import written_aside
-from wbc.check.whole import check_params
 from wbc.base.stage import run_stage
+from wbc.check.whole import check_params
 
 
 def main() -> None:

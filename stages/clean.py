@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from wbc.data.arrays import read_images
-from wbc.clean.audit_figures import draw_flags, draw_pairs
-from wbc.clean.cleaning import clean, summarise
-from wbc.tools.contact_sheet import contact_sheet, examples_of_each_class
 from wbc.base.files import write_csv, write_json
 from wbc.base.names import classes_of, describe_unknown_excluded, require_two_classes
 from wbc.base.params import read_section
-from wbc.clean.params import CleanParams
-from wbc.data.records import read_records
 from wbc.base.stage import run_stage
+from wbc.clean.audit_figures import draw_flags, draw_pairs
+from wbc.clean.cleaning import clean, summarise
+from wbc.clean.params import CleanParams
+from wbc.data.arrays import read_images
+from wbc.data.tables import read_records
+from wbc.tools.contact_sheet import contact_sheet, examples_of_each_class
 
 RAW = Path("data/raw")
 CELLS = Path("data/cells.npy")

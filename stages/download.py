@@ -7,11 +7,11 @@ from pathlib import Path
 from wbc.base.files import require_made
 from wbc.base.names import classes_of, describe_near_equal, require_harmless, require_two_classes
 from wbc.base.params import read_section
-from wbc.sources.params import DataParams
-from wbc.data.records import write_records
-from wbc.sources.groups import supply_groups
-from wbc.sources.registry import SOURCES
 from wbc.base.stage import run_stage
+from wbc.data.tables import write_records
+from wbc.sources.groups import supply_groups
+from wbc.sources.params import DataParams
+from wbc.sources.registry import SOURCES
 
 RAW = Path("data/raw")
 ASIDE = Path("data/.raw.part")  # no out of DVC's, so a killed download finds its files again

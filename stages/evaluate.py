@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wbc.base.files import write_csv, write_json, written_aside
+from wbc.base.params import read_number, read_section
+from wbc.base.stage import run_stage
+from wbc.clean.params import CleanParams
 from wbc.data.arrays import read_images
-from wbc.inference.determinism import make_deterministic
+from wbc.data.tables import MANIFEST, SPLIT, read_table
 from wbc.evaluate.differential import differential_count
 from wbc.evaluate.figures import draw_run, draw_test
 from wbc.evaluate.page import render_evaluation
-from wbc.base.files import write_csv, write_json, written_aside
-from wbc.inference.inference import load_model, measure_speed, predict
-from wbc.data.tables import MANIFEST, SPLIT, read_table
-from wbc.base.params import read_number, read_section
-from wbc.clean.params import CleanParams
 from wbc.evaluate.params import EvaluateParams
 from wbc.evaluate.probability_figures import coverage_risk_curves
 from wbc.evaluate.review import describe_review, needs_review, score_review
+from wbc.inference.determinism import make_deterministic
+from wbc.inference.inference import load_model, measure_speed, predict
 from wbc.scores.scores import Predicted, describe, evaluate_with_intervals, predictions_table, score_by_flag
-from wbc.base.stage import run_stage
 
 METRICS = Path("metrics")
 FIGURES = METRICS / "figures" / "evaluate"

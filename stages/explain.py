@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from wbc.data.arrays import read_images
-from wbc.inference.determinism import make_deterministic
-from wbc.explain.explain import choose_examples, explain, last_features
-from wbc.explain.figures import embedding_map, evidence_maps
-from wbc.inference.inference import load_model, predict
-from wbc.data.tables import PREDICTIONS, SPLIT, read_table
 from wbc.base.params import read_number
 from wbc.base.stage import run_stage
+from wbc.data.arrays import read_images
+from wbc.data.tables import PREDICTIONS, SPLIT, read_table
+from wbc.explain.explain import choose_examples, explain, last_features
+from wbc.explain.figures import embedding_map, evidence_maps
+from wbc.inference.determinism import make_deterministic
+from wbc.inference.inference import load_model, predict
 
 FIGURES = Path("metrics/figures/explain")
 

@@ -1,4 +1,4 @@
-"""Tests the model on the sources of evaluate.external, less what it has seen of them; without any there is no row."""
+"""Tests the model on the sources of external in params.yaml, less what it has seen of them; without any there is no row."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from wbc.base.files import write_csv, write_json
-from wbc.data.tables import MANIFEST, SPLIT, read_table
 from wbc.base.params import read_number, read_section
-from wbc.clean.params import CleanParams
-from wbc.evaluate.params import EvaluateParams
 from wbc.base.stage import run_stage
+from wbc.clean.params import CleanParams
+from wbc.data.tables import MANIFEST, SPLIT, read_table
+from wbc.external.params import ExternalParams, read_externals
 
 if TYPE_CHECKING:
     from wbc.external.external import Outcome
@@ -21,17 +21,17 @@ RAW = Path("data/raw")
 
 def main() -> None:
     """Model and other sources in, scores and predictions out."""
-    params = read_section(EvaluateParams, "evaluate")
-    outcomes = evaluate_sources(params) if params.external else {}
+    externals = read_externals()
+    outcomes = evaluate_sources(externals) if externals else {}
     tables = [outcome.images.assign(source=name) for name, outcome in outcomes.items()]
     write_json(Path("metrics/external.json"), {name: outcome.scores for name, outcome in outcomes.items()})
     write_csv(Path("metrics/external.csv"), pd.concat([pd.DataFrame(columns=["source", "id"]), *tables]))
 
 
-def evaluate_sources(params: EvaluateParams) -> "dict[str, Outcome]":
-    """Return what the model makes of each source of ``params.external``."""
-    from wbc.inference.determinism import make_deterministic  # here, because TensorFlow takes seconds to start
+def evaluate_sources(externals: tuple[ExternalParams, ...]) -> "dict[str, Outcome]":
+    """Return what the model makes of each of the sources ``externals``."""
     from wbc.external.external import evaluate_source
+    from wbc.inference.determinism import make_deterministic  # here, because TensorFlow takes seconds to start
     from wbc.inference.inference import load_model
     from wbc.sources.registry import SOURCES
 
@@ -40,7 +40,7 @@ def evaluate_sources(params: EvaluateParams) -> "dict[str, Outcome]":
     classes: list[str] = json.loads(Path("metrics/train.json").read_text())["classes"]
     own = read_own()
     outcomes: dict[str, Outcome] = {}
-    for external in params.external:
+    for external in externals:
         source = SOURCES[external.source]
         outcomes[external.called] = evaluate_source(
             source,

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from wbc.base.files import write_csv, write_json
-from wbc.data.tables import MANIFEST, read_table
 from wbc.base.params import read_number, read_section
+from wbc.base.stage import run_stage
+from wbc.data.tables import MANIFEST, read_table
 from wbc.split.params import SplitParams
 from wbc.split.splits import split, summarise
-from wbc.base.stage import run_stage
 
 
 def main() -> None:

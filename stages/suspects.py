@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from wbc.data.arrays import Image, read_images
-from wbc.tools.contact_sheet import contact_sheet
-from wbc.inference.determinism import make_deterministic
-from wbc.suspects.embedding import embed
 from wbc.base.files import write_csv
-from wbc.data.tables import MANIFEST, SUSPECTS, read_table
 from wbc.base.params import read_number
 from wbc.base.stage import run_stage
+from wbc.data.arrays import Image, read_images
+from wbc.data.tables import MANIFEST, SUSPECTS, read_table
+from wbc.inference.determinism import make_deterministic
+from wbc.suspects.embedding import embed
 from wbc.suspects.suspects import choose_judged, out_of_fold_probabilities, rank_suspects
+from wbc.tools.contact_sheet import contact_sheet
 
 CELLS = Path("data/cells.npy")
 SEED = 0  # which labels are in doubt is a property of the data set, the same for every training seed

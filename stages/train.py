@@ -7,20 +7,20 @@ from typing import Any
 
 import pandas as pd
 
-from wbc.data.arrays import read_images
-from wbc.train.calibration import calibrate
-from wbc.train.checkpoints import checkpoint_path, held_checkpoint, remove_checkpoint
-from wbc.inference.determinism import make_deterministic
-from wbc.tools.fallback import warn_if_fallen_back
 from wbc.base.files import write_csv, write_json
-from wbc.data.tables import SPLIT, TRAIN, read_table
-from wbc.train.model_file import save_model
-from wbc.models.custom import load_function
 from wbc.base.params import read_number, read_params, read_section
-from wbc.models.params import CustomParams, read_model
-from wbc.train.params import TrainParams
 from wbc.base.root import project_root
 from wbc.base.stage import run_stage
+from wbc.data.arrays import read_images
+from wbc.data.tables import SPLIT, TRAIN, read_table
+from wbc.inference.determinism import make_deterministic
+from wbc.models.custom import load_function
+from wbc.models.params import CustomParams, read_model
+from wbc.tools.fallback import warn_if_fallen_back
+from wbc.train.calibration import calibrate
+from wbc.train.checkpoints import checkpoint_path, held_checkpoint, remove_checkpoint
+from wbc.train.model_file import save_model
+from wbc.train.params import TrainParams
 from wbc.train.training import Examples, describe, describe_devices, train
 
 CELLS, SPLIT_FILE = Path("data/cells.npy"), Path("data/split.csv")

@@ -310,7 +310,7 @@ def test_class_folders_of_any_name_go_through_every_stage_and_command(tmp_path: 
         clean__window=64,
         models__compact_cnn__epochs=2,
         train__views=1,
-        evaluate__external=[{"source": "smears"}],
+        external=[{"source": "smears"}],
         gate__overall={},
         gate__per_class={},
         gate__calibration={},

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from wbc.compare.comparison import Difference, Predictions, answered, seed_differences
+from wbc.compare.ranking import estimate, spread
 from wbc.scores.intervals import Interval
 from wbc.tools.markdown import render_table
-from wbc.compare.ranking import estimate, spread
 
 METRICS = {
     "accuracy": "accuracy",

@@ -71,8 +71,8 @@ def models(
     A run counts when it was trained and tested on the images that dvc.lock names.
     """
     be_quiet()
-    from wbc.tracking import tracking
     from upkeep.models import tabulate_models
+    from wbc.tracking import tracking
 
     files = ("data/cells.npy", "data/split.csv", "data/train.npy")
     _write_table(output, files=files, tabulate=partial(tabulate_models, read_values=tracking.read_values))
@@ -95,13 +95,10 @@ def compare(
     Runs of other test parts or of leaky splits are not ranked but listed; exit 2 where such are asked for by name.
     """
     be_quiet()
-    from wbc.compare import comparable
-    from wbc.tracking import experiment
-    from wbc.compare import ranking
-    from wbc.compare import ranking_report
-    from wbc.tracking import tracking
-    from wbc.compare.comparison import read_predictions
     from wbc.base.files import require_output
+    from wbc.compare import comparable, ranking, ranking_report
+    from wbc.compare.comparison import read_predictions
+    from wbc.tracking import experiment, tracking
 
     read_file = experiment.read_file if experiments else tracking.read_artifact
     try:
@@ -189,8 +186,8 @@ def leakage(
     `make leakage` runs them all first.
     """
     be_quiet()
-    from wbc.compare.comparison import read_predictions
     from upkeep.leakage import tabulate_leakage
+    from wbc.compare.comparison import read_predictions
     from wbc.tracking.tracking import read_artifact
 
     def read(run_id: str) -> "Predictions":
@@ -207,12 +204,12 @@ def data_card(
     ] = None,
 ) -> None:
     """Write what clean, suspects and split found in the data into the data card of their source."""
-    from wbc.cards.data_card import tabulate_data, write_data_card
-    from wbc.tracking.experiment import describe_revision
-    from wbc.gate.gate import read_metrics
-    from wbc.tracking.lineage import require_current
-    from wbc.data.tables import SPLITS, SUSPECTS, read_table
     from wbc.base.params import read_params
+    from wbc.cards.data_card import tabulate_data, write_data_card
+    from wbc.data.tables import SPLITS, SUSPECTS, read_table
+    from wbc.gate.gate import read_metrics
+    from wbc.tracking.experiment import describe_revision
+    from wbc.tracking.lineage import require_current
 
     try:
         require_current(stages=("split", "suspects"))
@@ -232,11 +229,11 @@ def model_card(
     output: Annotated[Path, typer.Option(help="The Markdown file to write.")] = Path("docs/model-card.md"),
 ) -> None:
     """Write the card of the trained model, from the files of the last run: intended use, data, protocol, results."""
-    from wbc.tracking.experiment import describe_revision
     from wbc.base.files import require_output
-    from wbc.tracking.lineage import name_model
     from wbc.cards.model_card import write_model_card
     from wbc.cards.results import read_results
+    from wbc.tracking.experiment import describe_revision
+    from wbc.tracking.lineage import name_model
 
     try:
         require_output(output, suffixes=[".md"])
@@ -256,11 +253,11 @@ def report(
     """Put a run on one HTML page that needs no other file: scores, figures, mistakes, labels in doubt, parameters."""
     from dvc.scm import RevError
 
-    from wbc.tracking.experiment import describe_revision, experiment_folder, export_results
     from wbc.base.files import require_output
-    from wbc.tracking.lineage import name_model
     from wbc.cards.report import write_report
     from wbc.cards.results import read_results
+    from wbc.tracking.experiment import describe_revision, experiment_folder, export_results
+    from wbc.tracking.lineage import name_model
 
     try:
         require_output(output, suffixes=[".html", ".htm"])
@@ -279,8 +276,8 @@ def report(
 def _write_table(output: Path, *, files: Sequence[str], tabulate: Callable[["pd.DataFrame"], str]) -> None:
     """Write what ``tabulate`` makes of the recorded runs on ``files`` into the Markdown file ``output``."""
     be_quiet()
-    from wbc.tracking import tracking
     from wbc.tools.markdown import insert_table
+    from wbc.tracking import tracking
 
     try:
         runs = tracking.read_runs(files)
@@ -298,10 +295,10 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
     """Print the test metrics of an experiment and copy its metrics and figures to experiments/<name>/."""
     from dvc.scm import RevError
 
-    from wbc.tracking.experiment import experiment_folder, export_results
     from wbc.gate.gate import read_metrics
-    from wbc.tracking.lineage import name_model
     from wbc.scores.scores import describe, format_measure
+    from wbc.tracking.experiment import experiment_folder, export_results
+    from wbc.tracking.lineage import name_model
 
     folder = experiment_folder(experiment)
     try:

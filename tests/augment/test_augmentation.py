@@ -12,12 +12,12 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTE
 
-from wbc.data.arrays import read_images
 from wbc.augment.augmentation import augment, choose_images, plan_views, summarise
-from wbc.base.draws import generator
-from wbc.data.tables import TRAIN, check_table
 from wbc.augment.params import AugmentParams
 from wbc.augment.views import random_view
+from wbc.base.draws import generator
+from wbc.data.arrays import read_images
+from wbc.data.tables import TRAIN, check_table
 
 DEFAULTS = {
     "target_per_class": None,

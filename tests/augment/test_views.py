@@ -2,10 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
-from wbc.data.arrays import Image
-from wbc.base.draws import generator
 from wbc.augment.params import AugmentParams
 from wbc.augment.views import random_view
+from wbc.base.draws import generator
+from wbc.data.arrays import Image
 
 STILL = {
     "target_per_class": None,

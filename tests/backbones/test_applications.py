@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from wbc.backbones.applications import APPLICATIONS, build, build_backbone
-from wbc.models.backbone import FEATURES
+from wbc.backbones.applications import APPLICATIONS, build_backbone
+from wbc.models.backbone import FEATURES, build
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 80, 76, 3), dtype=np.uint8)
 

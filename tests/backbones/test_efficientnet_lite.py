@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
 
-from wbc.backbones.efficientnet_lite import SIZES, build, build_backbone
+from wbc.backbones.efficientnet_lite import SIZES, build_backbone
 from wbc.backbones.preprocessing import preprocess
+from wbc.models.backbone import build
 from wbc.weights.pretrained import bring_weights
 
 

@@ -4,8 +4,8 @@ import pandas as pd
 from typer.testing import CliRunner
 
 from tests.locks import write_lock
-from wbc.cli import app
 from wbc.cards.data_card import tabulate_data, write_data_card
+from wbc.cli import app
 
 CLEANED = {
     "records": 9,

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.locks import write_lock
-from wbc.tracking.lineage import StaleResultsError
 from wbc.cards.model_card import write_model_card
 from wbc.cards.results import read_results
+from wbc.tracking.lineage import StaleResultsError
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,9 +5,9 @@ import pytest
 
 from tests.locks import write_lock
 from wbc.cards.data_card import tabulate_data
-from wbc.evaluate.page import class_rows
-from wbc.data.tables import SPLITS
 from wbc.cards.results import CLASS_HEADER, OVERALL, confusions, measure_rows, read_results
+from wbc.data.tables import SPLITS
+from wbc.evaluate.page import class_rows
 
 
 def test_the_files_of_a_run_are_read_together(recorded: Path) -> None:

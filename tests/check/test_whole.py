@@ -5,8 +5,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from wbc.base.params import ParamsError
-from wbc.models.params import MODEL_NAMES
 from wbc.check.whole import check_params
+from wbc.models.params import MODEL_NAMES
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,27 +58,27 @@ def test_the_projects_own_params_are_valid() -> None:
         ),
         ({"evaluate.wished_error": 1.0}, "evaluate.wished_error: Input should be less than 1"),
         ({"train.views": 8, "clean.size": [120, 160]}, "train.views: 8 need square images"),
-        ({"evaluate.external": [{"source": "bccd"}]}, "evaluate.external: bccd is what the model is trained on"),
+        ({"external": [{"source": "bccd"}]}, "external: bccd is what the model is trained on"),
         (
-            {"evaluate.external": [{"source": "blood_cells", "window": 90}]},
+            {"external": [{"source": "blood_cells", "window": 90}]},
             "blood_cells shows what bccd does, which the model is trained on: blood_cells are altered copies of bccd's",
         ),
         (
-            {"data.source": "blood_cells", "evaluate.external": [{"source": "bccd"}]},
+            {"data.source": "blood_cells", "external": [{"source": "bccd"}]},
             "bccd shows what blood_cells does, which the model is trained on: blood_cells are altered copies of bccd's",
         ),
         (
-            {"evaluate.external": [{"source": "smears"}, {"source": "smears", "window": 90}]},
-            "evaluate.external: smears is there more than once: give each a `name` of its own",
+            {"external": [{"source": "smears"}, {"source": "smears", "window": 90}]},
+            "external: smears is there more than once: give each a `name` of its own",
         ),
         ({"split.strategy": "leaky", "augment.order": "balance_first"}, "set augment.order to views_first"),
-        ({"evaluate.external": [{"source": "smears", "window": 90}], "clean.crop": "whole"}, "external: window: 90 is"),
+        ({"external": [{"source": "smears", "window": 90}], "clean.crop": "whole"}, "external: window: 90 is"),
         (
-            {"evaluate.external": [{"source": "smears", "rename": {"BANDS": "BLAST"}}]},
+            {"external": [{"source": "smears", "rename": {"BANDS": "BLAST"}}]},
             "rename: no class BANDS; there are",
         ),
         (
-            {"evaluate.external": [{"source": "folders", "rename": {"POLYMORPH": "neutrophils"}}]},
+            {"external": [{"source": "folders", "rename": {"POLYMORPH": "neutrophils"}}]},
             "rename: no class NEUTROPHILS; there are BASOPHIL, EOSINOPHIL, LYMPHOCYTE, MONOCYTE, NEUTROPHIL; nearest",
         ),
         ({"gate.per_class": {"BASOPHIL": {"f1": 0.5}}}, "BASOPHIL is dropped by clean.exclude"),
@@ -107,7 +107,7 @@ def test_a_fault_is_named_with_its_key(tmp_path: Path, changes: dict[str, Any], 
 
 def test_one_source_may_be_tested_twice_under_two_names(tmp_path: Path) -> None:
     twice = [{"source": "smears"}, {"source": "smears", "window": 90, "name": "smears, close"}]
-    external = check_params(write_params(tmp_path, {"evaluate.external": twice})).evaluate.external
+    external = check_params(write_params(tmp_path, {"external": twice})).external.root
     assert [one.called for one in external] == ["smears", "smears, close"]
 
 

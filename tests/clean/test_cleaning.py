@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wbc.data.arrays import read_images
 from wbc.clean.cleaning import REASONS, Cleaned, clean, parse_category, summarise
-from wbc.data.tables import MANIFEST, read_table
 from wbc.clean.params import CleanParams
-from wbc.sources.params import BccdParams
+from wbc.data.arrays import read_images
+from wbc.data.tables import MANIFEST, read_table
 from wbc.sources.bccd import bring
 from wbc.sources.labels import read_labels
+from wbc.sources.params import BccdParams
 from wbc.sources.smears import draw_smear
 from wbc.tools.voc import Box, write_annotation
 

@@ -12,8 +12,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from typer.testing import CliRunner, Result
 
-from wbc.cli import app
 from wbc.base.files import write_csv
+from wbc.cli import app
 from wbc.scores.scores import predictions_table
 
 BIN = Path(sys.executable).parent

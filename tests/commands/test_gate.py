@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from tests.locks import write_lock
-from wbc.cli import app
 from wbc.base.files import write_csv, write_json
+from wbc.cli import app
 from wbc.scores.scores import evaluate, predictions_table
 
 CLASSES = ["MONOCYTE", "NEUTROPHIL"]

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wbc.compare.comparison import Predictions, mcnemar, paired_differences, read_predictions
 from wbc.base.files import write_csv
+from wbc.compare.comparison import Predictions, mcnemar, paired_differences, read_predictions
 from wbc.scores.scores import predictions_table
 
 CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]

@@ -98,7 +98,10 @@ def test_ranks_are_averaged_over_the_models_of_the_folds() -> None:
 
 def test_pooled_runs_of_different_code_are_named() -> None:
     runs = [("a", 1, 0, 36), ("a", 1, 1, 34), ("b", 1, 0, 30), ("b", 1, 1, 30)]
-    code = {"dep.wbc/train/training.py": ["old", "new", "new", "new"], "dep.wbc/evaluate/score_figures.py": ["1", "2", "3", "4"]}
+    code = {
+        "dep.wbc/train/training.py": ["old", "new", "new", "new"],
+        "dep.wbc/evaluate/score_figures.py": ["1", "2", "3", "4"],
+    }
     table = ranked(*runs, code=["wbc/train/training.py", "wbc/absent.py"], **code)
     assert [row.code for row in table.rows] == [["wbc/train/training.py"], []]
     nobody = pd.DataFrame({"reason": [], "model": []})

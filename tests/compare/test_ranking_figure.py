@@ -3,8 +3,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from wbc.scores.intervals import Interval
 from wbc.compare.ranking_figure import draw_ranking
+from wbc.scores.intervals import Interval
 
 RESULTS = {"lite": Interval(0.9, 0.85, 0.95), "vgg16\ntrain.mixup=0.2": Interval(0.5, 0.4, 0.65)}
 

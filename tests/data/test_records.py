@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wbc.data.records import read_records, write_records
+from wbc.data.tables import read_records, write_records
 
 ROW = {"id": "007", "file": "images/007.png", "category": "NA", "annotation": "", "group": "", "part": "train"}
 

@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from wbc.evaluate import probability_figures as figures
 from wbc.data.arrays import Image
+from wbc.evaluate import probability_figures as figures
 from wbc.evaluate.review import score_review
 from wbc.scores.scores import Predicted, evaluate
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wbc.evaluate import score_figures as figures
 from wbc.data.arrays import Image, image_writer, read_images
+from wbc.evaluate import score_figures as figures
 from wbc.scores.scores import evaluate_with_intervals
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]

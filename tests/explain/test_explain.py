@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from wbc.train.calibration import scale_by_temperature
-from wbc.inference.ensemble import average
 from wbc.explain.explain import choose_examples, explain, find_convolution, last_features
-from wbc.models.registry import build_model
+from wbc.inference.ensemble import average
 from wbc.models.params import BackboneParams, CompactCnnParams
+from wbc.models.registry import build_model
+from wbc.train.calibration import scale_by_temperature
 
 SIDE = 48
 LEFT = (slice(0, SIDE), slice(0, SIDE // 3))

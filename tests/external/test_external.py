@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wbc.external.external import Outcome, evaluate_source, find_seen
 from wbc.base.params import read_params, validate
 from wbc.clean.params import CleanParams
-from wbc.evaluate.params import ExternalParams
+from wbc.external.external import Outcome, evaluate_source, find_seen
+from wbc.external.params import ExternalParams
 from wbc.sources.params import SmearsParams
 from wbc.sources.registry import SOURCES
 

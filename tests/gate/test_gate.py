@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wbc.compare.comparison import Predictions
 from wbc.base.files import write_csv
+from wbc.base.params import ParamsError, read_section, validate
+from wbc.compare.comparison import Predictions
 from wbc.gate.gate import (
     Champion,
     Check,
@@ -21,9 +22,8 @@ from wbc.gate.gate import (
     judge,
     read_metrics,
 )
-from wbc.scores.intervals import wilson_interval
-from wbc.base.params import ParamsError, read_section, validate
 from wbc.gate.params import GateParams
+from wbc.scores.intervals import wilson_interval
 from wbc.scores.scores import predictions_table
 
 CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]

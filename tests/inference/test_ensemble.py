@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from wbc.train.calibration import scale_by_temperature
-from wbc.inference.ensemble import average, networks_of
 from wbc.explain.explain import last_features
+from wbc.inference.ensemble import average, networks_of
 from wbc.inference.inference import load_model, predict
+from wbc.train.calibration import scale_by_temperature
 from wbc.train.model_file import save_model
 from wbc.train.orientations import orient
 

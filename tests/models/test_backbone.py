@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
-from wbc.models.backbone import FEATURES, assemble, load_weights, set_trainable
+from wbc.backbones.weights import load_weights
+from wbc.models.backbone import FEATURES, assemble, set_trainable
 
 IMAGES = np.random.default_rng(0).normal(5, 3, (4, 8, 8, 3)).astype(np.float32)
 

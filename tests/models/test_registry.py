@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wbc.models.registry import FROM_SCRATCH, WITH_BACKBONE, build_model
-from wbc.models.params import MODEL_NAMES
 from wbc.check.whole import check_params
+from wbc.models.params import MODEL_NAMES
+from wbc.models.registry import FROM_SCRATCH, WITH_BACKBONE, build_model
 
 MODELS = check_params(Path(__file__).parents[2] / "params.yaml").models
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype=np.uint8)

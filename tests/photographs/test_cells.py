@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from wbc.data.arrays import Image
-from wbc.photographs.cells import background, crop, examine, find_nucleus, greyscale, resize, white_balance
+from wbc.clean.examine import examine
 from wbc.clean.params import CleanParams
+from wbc.data.arrays import Image
+from wbc.photographs.cells import background, crop, find_nucleus, greyscale, resize, white_balance
 
 PLASMA, RED_CELL, NUCLEUS = (230, 225, 215), (215, 150, 145), (90, 50, 150)
 

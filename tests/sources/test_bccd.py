@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from wbc.sources.params import BccdParams
 from wbc.sources.bccd import bring
+from wbc.sources.params import BccdParams
 from wbc.tools.fetch import DownloadError
 
 COMMIT = "d272fb14cdff6e473fafeeeba32aba5f560e9e43"

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from wbc.photographs.cells import examine
+from wbc.clean.examine import examine
 from wbc.clean.params import CleanParams
-from wbc.sources.params import BloodCellsParams
 from wbc.sources import blood_cells
 from wbc.sources.blood_cells import bring
+from wbc.sources.params import BloodCellsParams
 from wbc.tools.fetch import DownloadError
 
 COMMIT = "0b22eb2084b1004d464fb5ab87adc85ab94b2079"

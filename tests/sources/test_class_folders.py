@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wbc.data.tables import RECORDS, check_table
 from wbc.base.names import class_name
+from wbc.data.tables import RECORDS, check_table
 from wbc.sources.class_folders import Selection, describe_left_out, is_image, list_folder, plan_records
 
 

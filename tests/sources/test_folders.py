@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wbc.clean.cleaning import clean
 from wbc.base.params import ParamsError, validate
+from wbc.clean.cleaning import clean
 from wbc.clean.params import CleanParams
-from wbc.sources.params import FoldersParams
 from wbc.sources.archive import ArchiveError
-from wbc.tools.fetch import DownloadError
 from wbc.sources.folders import bring
+from wbc.sources.params import FoldersParams
+from wbc.tools.fetch import DownloadError
 
 SUBTYPES = ["bands", "basophils", "blasts", "eosinophils", "lymphocytes", "metamyelocytes", "monocytes", "myelocytes",
             "neutrophils"]  # fmt: skip

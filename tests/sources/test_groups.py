@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from wbc.base.params import ParamsError, validate
-from wbc.sources.params import GroupsParams
 from wbc.sources import groups as groups_module
 from wbc.sources.groups import supply_groups
+from wbc.sources.params import GroupsParams
 
 NO_GROUPS = str(Path(groups_module.__file__).with_name("no_groups.csv"))
 IDS = ["train/BAND/p1_a", "train/BAND/p2_b", "test/BLAST/p1_c"]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wbc.clean.cleaning import parse_category
-from wbc.data.records import read_records, write_records
+from wbc.data.tables import read_records, write_records
 from wbc.sources.labels import read_labels
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from wbc.base.params import ParamsError, validate
+from wbc.sources.npz import bring
 from wbc.sources.params import NpzParams
 from wbc.tools.fetch import DownloadError
-from wbc.sources.npz import bring
 
 COUNTS = {"train": 7, "val": 2, "test": 3}
 

@@ -9,8 +9,8 @@ import pytest
 from joblib import parallel_config
 
 from wbc.photographs.cells import find_nucleus
-from wbc.sources.params import MORPHOLOGIES, SmearsParams
 from wbc.sources.labels import read_labels
+from wbc.sources.params import MORPHOLOGIES, SmearsParams
 from wbc.sources.smears import LEUKOCYTES, bring, draw_smear, plan_photographs
 from wbc.tools.voc import read_boxes
 

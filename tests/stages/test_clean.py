@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.clean import main
-from wbc.data.records import write_records
+from wbc.data.tables import write_records
 
 ROOT = Path(__file__).parents[2]
 

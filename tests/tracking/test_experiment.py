@@ -13,11 +13,11 @@ from dvc.scm import RevError
 from typer.testing import CliRunner
 
 from tests.locks import write_lock
-from wbc.cli import app
-from wbc.tracking.experiment import MADE, experiment_folder, export_results
 from wbc.base.files import write_csv, write_json
 from wbc.base.params import read_params
+from wbc.cli import app
 from wbc.scores.scores import evaluate, predictions_table
+from wbc.tracking.experiment import MADE, experiment_folder, export_results
 
 
 def git(*arguments: str) -> None:

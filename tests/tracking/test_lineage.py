@@ -38,7 +38,11 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "check": {"params": {"params.yaml": PARAMS}, "outs": [out("data/params-checked.txt")]},
         "download": {"params": {"params.yaml": {"data": PARAMS["data"]}}, "outs": [out("data/raw", "first.dir")]},
         "train": {
-            "deps": [out("data/params-checked.txt"), out("data/raw", "first.dir"), out("wbc/train/training.py", "code")],
+            "deps": [
+                out("data/params-checked.txt"),
+                out("data/raw", "first.dir"),
+                out("wbc/train/training.py", "code"),
+            ],
             "params": {"params.yaml": {"model": "small", "models.small": {"epochs": 3}}},
             "outs": [out("models/model.keras"), made["train.json"]],
         },

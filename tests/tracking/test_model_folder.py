@@ -7,8 +7,8 @@ import pytest
 from keras import layers
 
 from wbc.inference.ensemble import average
-from wbc.train.model_file import save_model
 from wbc.tracking.model_folder import read_input, write_model_folder
+from wbc.train.model_file import save_model
 
 IDENTITY = {"model_id": "m-1", "run_id": "r1", "artifact_path": "file:///models/m-1"}
 

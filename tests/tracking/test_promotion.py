@@ -16,13 +16,13 @@ from mlflow import MlflowClient
 from typer.testing import CliRunner
 
 from tests.locks import write_lock
-from wbc.tracking import tracking
-from wbc.cli import app
 from wbc.base.files import write_csv, write_json
 from wbc.base.params import validate
+from wbc.cli import app
 from wbc.gate.params import GateParams
-from wbc.tracking.promotion import fetch_champion, promote, roll_back
 from wbc.scores.scores import evaluate, predictions_table
+from wbc.tracking import tracking
+from wbc.tracking.promotion import fetch_champion, promote, roll_back
 
 CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]
 PIPELINE = """\

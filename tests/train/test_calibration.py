@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from wbc.train.calibration import calibrate, fit_temperature, scale_by_temperature
-from wbc.train.features import split_at_features
 from wbc.inference.inference import load_model, predict
-from wbc.train.model_file import save_model
 from wbc.models.backbone import FEATURES
 from wbc.scores.scores import evaluate
+from wbc.train.calibration import calibrate, fit_temperature, scale_by_temperature
+from wbc.train.features import split_at_features
+from wbc.train.model_file import save_model
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]
 

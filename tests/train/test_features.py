@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wbc.train.features import extract_features, split_at_features
 from wbc.base.params import read_section
 from wbc.models.params import BackboneParams
+from wbc.train.features import extract_features, split_at_features
 from wbc.train.params import TrainParams
-from wbc.weights.pretrained import bring_weights
 from wbc.train.training import Examples, Trained, train
+from wbc.weights.pretrained import bring_weights
 
 PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
 LITE = read_section(BackboneParams, "models", "efficientnet_lite0", path=PARAMS_FILE).model_copy(

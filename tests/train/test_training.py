@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from wbc.inference.ensemble import networks_of
+from wbc.models.params import ModelParams
 from wbc.train.model_file import save_model
 from wbc.train.orientations import orient
-from wbc.models.params import ModelParams
 from wbc.train.params import TrainParams
 from wbc.train.training import (
     HISTORY,

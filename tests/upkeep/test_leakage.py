@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wbc.compare.comparison import Predictions
 from upkeep.leakage import tabulate_leakage
+from wbc.compare.comparison import Predictions
 
 
 def runs() -> pd.DataFrame:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wbc.weights.pretrained import HOSTED, PYTORCH_MAGIC, HostedFile, bring_weights, read_state_dict
+from wbc.tools.packaged import PYTORCH_MAGIC, read_state_dict
+from wbc.weights.pretrained import HOSTED, HostedFile, bring_weights
 
 ORIGIN_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 

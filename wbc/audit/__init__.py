@@ -1,0 +1,1 @@
+"""Twins, contradictions and flaws in any folder of images."""

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from wbc.base.files import write_csv, write_json
+from wbc.base.names import require_harmless
 from wbc.clean.audit_figures import draw_flags, draw_pairs
 from wbc.photographs.cells import find_bodies
 from wbc.photographs.decoding import describe_fault, find_depth, find_peak, read_photograph
-from wbc.base.files import write_csv, write_json
-from wbc.base.names import require_harmless
-from wbc.tools.parallel import map_parallel
 from wbc.photographs.quality import Measures, count_flags, flag, measure
 from wbc.sources.class_folders import SUFFIXES, Selection, list_images, plan_records
+from wbc.tools.parallel import map_parallel
 from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_twins
 
 WRITTEN = ("twins.csv", "images.csv", "dropped.csv", "twins.jpg", "flags.png", "audit.json")

@@ -1,0 +1,1 @@
+"""The room of the stage augment: views of images, and SMOTE."""

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wbc.data.arrays import Image, create_images, image_writer, read_images
-from wbc.base.draws import generator
-from wbc.base.files import written_aside
-from wbc.data.tables import TRAIN
-from wbc.tools.parallel import map_parallel
 from wbc.augment.params import AugmentParams
 from wbc.augment.smote import SAMPLERS, blend, plan_smote
 from wbc.augment.views import Shown, draw
+from wbc.base.draws import generator
+from wbc.base.files import written_aside
+from wbc.data.arrays import Image, create_images, image_writer, read_images
+from wbc.data.tables import TRAIN
+from wbc.tools.parallel import map_parallel
 
 _COLUMNS = list(TRAIN.columns)
 _AT_ONCE = 32  # images that a worker writes at once

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from wbc.data.arrays import Image, image_filler, read_images
-from wbc.base.draws import generator
 from wbc.augment.params import AugmentParams
+from wbc.base.draws import generator
+from wbc.data.arrays import Image, image_filler, read_images
 
 # Optical densities of haematoxylin, eosin and a residual in red, green and blue (Ruifrok & Johnston 2001).
 _STAINS = np.array([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105], [0.268, 0.570, 0.776]], dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Networks that weights exist for, without a head, and what they expect of an image."""

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import keras
 from keras import applications
 
-from wbc.models.backbone import assemble, load_weights
-from wbc.backbones.preprocessing import Mode, preprocess
-from wbc.models.params import BackboneParams
+from wbc.backbones.preprocessing import Mode
+from wbc.backbones.weights import load_weights
 
 
 class Application(NamedTuple):
@@ -36,33 +35,12 @@ APPLICATIONS = {
 }
 
 
-def build(
-    name: str,
-    *,
-    image_shape: tuple[int, int, int],
-    classes: int,
-    params: BackboneParams,
-    pretrained: Path | None,
-) -> keras.Model:
-    """Return the network ``name`` from uint8 RGB images (batch, *image_shape) to probabilities (batch, classes).
+def build_backbone(name: str, *, size: tuple[int, int], pretrained: Path | None) -> keras.Model:
+    """Return the network from preprocessed images (batch, *size, 3) to features (batch, height, width, channels).
 
     ``pretrained`` is Keras' file without the ImageNet classifier, or one of the same layers. Raises ValueError when it
     does not fit.
     """
-    image = keras.Input(image_shape, dtype="uint8", name="image")
-    return assemble(
-        name,
-        image=image,
-        preprocessed=preprocess(image, mode=APPLICATIONS[name].preprocessing, size=params.input),
-        backbone=build_backbone(name, size=params.input, pretrained=pretrained),
-        classes=classes,
-        params=params,
-        pretrained=pretrained is not None,
-    )
-
-
-def build_backbone(name: str, *, size: tuple[int, int], pretrained: Path | None) -> keras.Model:
-    """Return the network from preprocessed images (batch, *size, 3) to features (batch, height, width, channels)."""
     application = APPLICATIONS[name]
     network = application.construct(include_top=False, weights=None, input_shape=(*size, 3))
     if pretrained is not None:

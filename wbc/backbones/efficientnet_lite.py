@@ -4,17 +4,13 @@ Layers bear the names of the PyTorch port that the pretrained weights come from,
 """
 
 import math
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
-import numpy as np
 from keras import layers
 
-from wbc.models.backbone import assemble, load_weights
-from wbc.backbones.preprocessing import preprocess
-from wbc.models.params import BackboneParams
+from wbc.backbones.weights import load_tensors, load_weights
 
 # Expansion, channels, repeats, stride of the first repeat, kernel size.
 BLOCKS = (
@@ -41,34 +37,12 @@ SIZES = {
     "efficientnet_lite2": Size(width=1.1, depth=1.2),
 }
 
-# A layer's tensors in the order of its Keras weights; in batch normalisation these are gamma, beta and the moments.
-PARTS = ("weight", "bias", "running_mean", "running_var")
-
-
-def build(
-    name: str, *, image_shape: tuple[int, int, int], classes: int, params: BackboneParams, pretrained: Path | None
-) -> keras.Model:
-    """Return the network from uint8 RGB images (batch, *image_shape) to probabilities (batch, classes).
-
-    ``name`` is a key of SIZES, ``pretrained`` a weights.npz of wbc.weights.pretrained or an HDF5 file of Keras.
-    Raises ValueError when it does not fit.
-    """
-    image = keras.Input(image_shape, dtype="uint8", name="image")
-    return assemble(
-        name,
-        image=image,
-        preprocessed=preprocess(image, mode="torch", size=params.input),
-        backbone=build_backbone(name, size=params.input, pretrained=pretrained),
-        classes=classes,
-        params=params,
-        pretrained=pretrained is not None,
-    )
-
 
 def build_backbone(name: str, *, size: tuple[int, int], pretrained: Path | None) -> keras.Model:
     """Return the network from preprocessed images (batch, *size, 3) to features (batch, height / 32, width / 32, 1280).
 
-    Of the sizes 0, 1 and 2 of ``name`` it has 3,413,024, 4,189,344 and 4,869,168 parameters.
+    ``name`` is a key of SIZES, ``pretrained`` a weights.npz of wbc.tools.packaged or an HDF5 file of Keras. Raises
+    ValueError when it does not fit. The sizes 0, 1 and 2 have 3,413,024, 4,189,344 and 4,869,168 parameters.
     """
     image = keras.Input((*size, 3))
     tensor = layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="conv_stem")(image)
@@ -120,27 +94,3 @@ def _block(
 def _normalise(tensor: keras.KerasTensor, name: str, *, activate: bool) -> keras.KerasTensor:
     tensor = layers.BatchNormalization(epsilon=1e-3, name=name)(tensor)
     return layers.ReLU(max_value=6.0, name=f"{name}.relu6")(tensor) if activate else tensor
-
-
-def load_tensors(network: keras.Model, pretrained: Path) -> None:
-    """Set every weight of ``network`` from weights.npz, tensors under PyTorch's names and in PyTorch's axis order.
-
-    Raises ValueError unless tensors and layers match one to one; only the ImageNet classifier ``_fc`` is left over.
-    """
-    with np.load(pretrained) as file:
-        tensors = {re.sub(r"(^|\.)_", r"\1", name): array for name, array in file.items()}
-    unused = {name for name in tensors if not name.startswith("fc.")}
-    for layer in network.layers:
-        names = [name for part in PARTS if (name := f"{layer.name}.{part}") in unused]
-        unused -= set(names)
-        # Raises when there are more or fewer tensors than weights, or when a shape differs.
-        layer.set_weights([_keras_order(tensors[name], layer) for name in names])
-    if unused:
-        raise ValueError(f"{pretrained}: no layer for {', '.join(sorted(unused))}")
-
-
-def _keras_order(tensor: np.ndarray, layer: keras.Layer) -> np.ndarray:
-    """Return a kernel (out, in, height, width) as (height, width, in, out), a depthwise one as (…, out, in = 1)."""
-    if tensor.ndim != 4:
-        return tensor
-    return tensor.transpose(2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else tensor.transpose(2, 3, 1, 0)

@@ -1,0 +1,1 @@
+"""What every stage stands on: files written aside, the stage's frame, parameters, names and random draws."""

@@ -20,7 +20,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-SectionType = TypeVar("SectionType", bound=Section)
+SectionType = TypeVar("SectionType", bound=BaseModel)
 
 
 def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Pages for people: the cards of data and model, and the report."""

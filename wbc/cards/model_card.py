@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wbc.cards.data_card import tabulate_data
-from wbc.evaluate.page import class_rows
-from wbc.tools.fallback import fell_back
 from wbc.base.files import written_aside
-from wbc.data.tables import SPLITS
-from wbc.tools.markdown import render_table
+from wbc.cards.data_card import tabulate_data
 from wbc.cards.results import CALIBRATION, CLASS_HEADER, OVERALL, Results, confusions, describe_averaging, measure_rows
+from wbc.cards.templating import fill_template
+from wbc.data.tables import SPLITS
+from wbc.evaluate.page import class_rows
 from wbc.evaluate.review import describe_review
 from wbc.scores.scores import describe
-from wbc.cards.templating import fill_template
+from wbc.tools.fallback import fell_back
+from wbc.tools.markdown import render_table
 
 _PICTURES = (
     "evaluate/confusion_matrix",

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import cv2
 
-from wbc.evaluate.page import class_rows
-from wbc.tools.fallback import fell_back
 from wbc.base.files import written_aside
-from wbc.data.tables import SPLITS
 from wbc.cards.results import CALIBRATION, CLASS_HEADER, OVERALL, Results, confusions, describe_averaging, measure_rows
+from wbc.cards.templating import fill_template
+from wbc.data.tables import SPLITS
+from wbc.evaluate.page import class_rows
 from wbc.evaluate.review import describe_review
 from wbc.scores.scores import format_measure
-from wbc.cards.templating import fill_template
+from wbc.tools.fallback import fell_back
 
 _HEADLINES = ("accuracy", "balanced accuracy", "macro F1", "AUROC")
 _LARGE = 120_000  # bytes of a PNG, beyond which it is mostly photographs

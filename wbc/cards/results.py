@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 from dvc.utils.flatten import flatten
 
+from wbc.base.params import PARAMS_FILE, read_params
+from wbc.data.tables import PREDICTIONS, SUSPECTS, read_table
 from wbc.evaluate.page import PER_CLASS
 from wbc.gate.gate import read_metrics
-from wbc.tracking.lineage import LOCK, METRICS, list_stale, read_stages, require_current
-from wbc.data.tables import PREDICTIONS, SUSPECTS, read_table
-from wbc.base.params import PARAMS_FILE, read_params
 from wbc.scores.scores import format_measure
+from wbc.tracking.lineage import LOCK, METRICS, list_stale, read_stages, require_current
 
 OVERALL = {
     "accuracy": "accuracy",

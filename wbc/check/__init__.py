@@ -1,0 +1,1 @@
+"""The room of the stage check: params.yaml as a whole."""

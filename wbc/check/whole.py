@@ -6,18 +6,19 @@ from pathlib import Path
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from wbc.base.names import describe_unknown, describe_unknown_excluded
 from wbc.augment.params import AugmentParams
+from wbc.base.names import describe_unknown, describe_unknown_excluded
 from wbc.base.params import PARAMS_FILE, ParamsError, Section, read_params, validate
+from wbc.check.paths import local_paths, require_apart
+from wbc.check.void import find_void
 from wbc.clean.params import CleanParams
-from wbc.evaluate.params import EvaluateParams, ExternalParams
+from wbc.evaluate.params import EvaluateParams
+from wbc.external.params import ExternalParams, ExternalsParams
 from wbc.gate.params import EVERY, GateParams
 from wbc.models.params import MODEL_NAMES, BackboneParams, ModelParams, ModelsParams
-from wbc.check.paths import local_paths, require_apart
 from wbc.sources.params import DataParams, SourcesParams
 from wbc.split.params import SplitParams
 from wbc.train.params import TrainParams
-from wbc.check.void import find_void
 
 
 class Params(Section):
@@ -33,6 +34,7 @@ class Params(Section):
     augment: AugmentParams
     train: TrainParams
     evaluate: EvaluateParams
+    external: ExternalsParams
     gate: GateParams
     models: ModelsParams
 
@@ -64,8 +66,8 @@ def _owned_paths(params: Params) -> dict[str, str]:
             "params.yaml: sources.npz.path": params.sources.npz.path,
             "params.yaml: data.groups.file": params.data.groups and params.data.groups.file,
             **{
-                f"params.yaml: evaluate.external: {one.called}: groups.file": one.groups and one.groups.file
-                for one in params.evaluate.external
+                f"params.yaml: external: {one.called}: groups.file": one.groups and one.groups.file
+                for one in params.external.root
             },
             **{f"params.yaml: models.{name}.weights": path for name, (path, mark, _) in own.items() if mark},
             "params.yaml: models.custom.build": f"{params.models.custom.build.partition(':')[0].replace('.', '/')}.py",
@@ -96,7 +98,7 @@ def _require_fit(params: Params) -> None:
         _require_probe(getattr(params.models, params.model), name=params.model)
     if params.train.views > 4 and params.clean.size[0] != params.clean.size[1]:
         raise ParamsError(f"params.yaml: train.views: {params.train.views} need square images, see clean.size")
-    for external in params.evaluate.external:
+    for external in params.external.root:
         _require_external(external, params=params)
     if params.split.strategy == "leaky" and params.augment.order != "views_first":
         raise ParamsError(
@@ -143,7 +145,7 @@ def _require_external(external: ExternalParams, *, params: Params) -> None:
         fault = next(filter(None, faults), None)
         fault = fault and f"rename: {fault}"
     if fault:
-        raise ParamsError(f"params.yaml: evaluate.external: {fault}")
+        raise ParamsError(f"params.yaml: external: {fault}")
 
 
 def _require_probe(model: ModelParams, *, name: str) -> None:

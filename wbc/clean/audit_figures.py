@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from wbc.data.arrays import Image
-from wbc.tools.contact_sheet import contact_sheet, spread
-from wbc.photographs.decoding import read_photograph
 from wbc.base.files import written_aside
+from wbc.data.arrays import Image
+from wbc.photographs.decoding import read_photograph
+from wbc.tools.contact_sheet import contact_sheet, spread
 
 _WIDTH, _HEIGHT = 184, 138  # px of one photograph in the sheet of pairs
 _CAPTION = 18  # px above each pair

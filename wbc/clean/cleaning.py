@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wbc.data.arrays import image_writer, iterate_images, read_images
-from wbc.photographs.cells import Examined, examine
-from wbc.photographs.decoding import describe_fault, find_depth, find_peak
 from wbc.base.draws import generator
-from wbc.data.tables import MANIFEST, SPLITS, check_table
 from wbc.base.names import class_name
-from wbc.tools.parallel import map_parallel
+from wbc.clean.examine import Examined, examine
 from wbc.clean.params import CleanParams
+from wbc.data.arrays import image_writer, iterate_images, read_images
+from wbc.data.tables import MANIFEST, SPLITS, check_table
+from wbc.photographs.decoding import describe_fault, find_depth, find_peak
 from wbc.photographs.quality import count_flags, flag
-from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_twins
+from wbc.tools.parallel import map_parallel
 from wbc.tools.voc import read_boxes
+from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_twins
 
 CELL = "WBC"  # the name of a white cell's box
 _AT_ONCE = 8  # photographs handed to a worker

@@ -29,13 +29,13 @@ def gate(
     The model is compared with the champion that `wbc promote` registered, or with --against REVISION, by a paired
     bootstrap on the same test images. A metric that is absent counts as missed.
     """
-    from wbc.tracking.experiment import describe_revision
     from wbc.base.files import require_output
-    from wbc.gate.gate import is_open, judge
-    from wbc.gate.report import print_checks, render_checks
-    from wbc.tracking.lineage import LOCK, name_model, require_current
     from wbc.base.params import read_section
+    from wbc.gate.gate import is_open, judge
     from wbc.gate.params import GateParams
+    from wbc.gate.report import print_checks, render_checks
+    from wbc.tracking.experiment import describe_revision
+    from wbc.tracking.lineage import LOCK, name_model, require_current
 
     try:
         if json and json != Path("-"):
@@ -66,8 +66,8 @@ def _read_revision(name: str, folder: Path) -> "Champion":
     """Bring the metrics of the git revision or experiment ``name`` below ``folder``."""
     from dvc.exceptions import DvcException
 
-    from wbc.tracking.experiment import export_results
     from wbc.gate.gate import Champion
+    from wbc.tracking.experiment import export_results
 
     results = folder / "metrics"
     try:

@@ -35,10 +35,10 @@ def promote(
     Serve the champion as models:/wbc@champion: uint8 images in, probabilities out.
     """
     be_quiet()
-    from wbc.tracking import promotion
-    from wbc.gate.gate import is_open
     from wbc.base.params import read_section
+    from wbc.gate.gate import is_open
     from wbc.gate.params import GateParams
+    from wbc.tracking import promotion
 
     try:
         if rollback:

@@ -1,0 +1,1 @@
+"""Models side by side, ranked on the same images."""

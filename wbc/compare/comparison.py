@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from wbc.scores.intervals import bootstrap, percentile_ends
 from wbc.data.tables import PREDICTIONS, load_table
+from wbc.scores.intervals import bootstrap, percentile_ends
 from wbc.scores.uncertainty import Answered, Seeds, group_names, weigher
 
 PREFIX = "probability_"

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from wbc.tools.figure_style import FAINT, PALETTE, drawn
 from wbc.scores.intervals import Interval
+from wbc.tools.figure_style import FAINT, PALETTE, drawn
 
 
 def draw_ranking(

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from wbc.compare.comparison import Difference
-from wbc.tools.fallback import fell_back
-from wbc.base.files import written_aside
-from wbc.scores.intervals import Interval
-from wbc.tools.markdown import MARKS, insert_table, render_table
 from upkeep.models import name_weights
+from wbc.base.files import written_aside
+from wbc.compare.comparison import Difference
 from wbc.compare.ranking import Ranking, Row
 from wbc.compare.ranking_figure import draw_ranking
+from wbc.scores.intervals import Interval
+from wbc.tools.fallback import fell_back
+from wbc.tools.markdown import MARKS, insert_table, render_table
 
 _RAREST = 0.001  # p-value, the least that is printed
 

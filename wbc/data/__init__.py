@@ -1,0 +1,1 @@
+"""Arrays of images on disk, and the tables that flow between stages."""

@@ -7,6 +7,8 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
+from wbc.base.files import write_csv
+
 SPLITS = ("train", "validation", "test")
 UNUSED = "unused"  # in no part, for its group is in another one of an official split
 KINDS = ("copy", "same_cell", "overlap")  # of twins
@@ -148,3 +150,13 @@ def check_table(table: pd.DataFrame, schema: pa.DataFrameSchema, *, where: str) 
     except SchemaErrors as error:
         rules = error.failure_cases[["column", "check", "failure_case"]].drop_duplicates().head(5)
         raise ValueError(f"{where} is not in order:\n{rules.to_string(index=False)}") from error
+
+
+def write_records(folder: Path, records: pd.DataFrame) -> None:
+    """Write ``folder``/records.csv. Raises ValueError naming each rule of RECORDS that is broken."""
+    write_csv(folder / "records.csv", check_table(records, RECORDS, where="the table of records"))
+
+
+def read_records(folder: Path) -> pd.DataFrame:
+    """Return ``folder``/records.csv, see RECORDS. Raises ValueError naming each rule that is broken."""
+    return read_table(folder / "records.csv", RECORDS)

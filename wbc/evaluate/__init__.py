@@ -1,0 +1,1 @@
+"""The room of the stage evaluate: its page and its figures."""

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wbc.evaluate import score_figures as figures
-from wbc.evaluate import probability_figures
 from wbc.data.arrays import Image
+from wbc.evaluate import probability_figures
+from wbc.evaluate import score_figures as figures
 from wbc.scores.scores import Predicted, count_confusion, flag_members, format_measure
 
 

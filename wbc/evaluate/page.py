@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wbc.evaluate.differential import counting_limits
-from wbc.tools.markdown import render_table
 from wbc.evaluate.review import describe_review
 from wbc.scores.scores import describe, format_measure
+from wbc.tools.markdown import render_table
 
 PER_CLASS = {
     "sensitivity": "sensitivity",

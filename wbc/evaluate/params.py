@@ -1,45 +1,11 @@
 """Parameters of the evaluation: `evaluate` in params.yaml."""
 
-from collections import Counter
+from pydantic import Field
 
-from pydantic import Field, field_validator
-
-from wbc.base.names import class_name
 from wbc.base.params import Section
-from wbc.clean.params import Pixels
-from wbc.sources.params import GroupsParams, SourceName
-
-
-class ExternalParams(Section):
-    """A source that the trained model is tested on and has learnt nothing from."""
-
-    source: SourceName
-    name: str | None = None  # in the results, in place of the source's
-    window: Pixels | None = None  # in place of clean.window, for another magnification
-    groups: GroupsParams | None = None  # patients or slides, as data.groups names them; DVC does not watch the file
-    rename: dict[str, str] = Field(default_factory=dict)  # class of the source: class of the model
-
-    @field_validator("rename")
-    @classmethod
-    def _upper_case(cls, names: dict[str, str]) -> dict[str, str]:
-        return {class_name(theirs): class_name(ours) for theirs, ours in names.items()}
-
-    @property
-    def called(self) -> str:
-        """What the results call it."""
-        return self.name or self.source
 
 
 class EvaluateParams(Section):
-    """How the test part is looked at, and what else the model is tested on."""
+    """How the test part is looked at."""
 
     wished_error: float | None = Field(ge=0, lt=1)  # of the predictions that need no review; None: no review
-    external: tuple[ExternalParams, ...]
-
-    @field_validator("external")
-    @classmethod
-    def _are_called_differently(cls, external: tuple[ExternalParams, ...]) -> tuple[ExternalParams, ...]:
-        called = Counter(one.called for one in external)
-        if twice := [name for name, count in called.items() if count > 1]:
-            raise ValueError(f"{twice[0]} is there more than once: give each a `name` of its own, for the results")
-        return external

@@ -9,11 +9,11 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
-from wbc.tools.figure_style import FAINT, INK, PALETTE, class_colours, drawn
+from wbc.evaluate.review import coverage_and_error, needs_review
 from wbc.scores.intervals import wilson_interval
 from wbc.scores.measures import BINS, confidence_bins
-from wbc.evaluate.review import coverage_and_error, needs_review
 from wbc.scores.scores import Predicted
+from wbc.tools.figure_style import FAINT, INK, PALETTE, class_colours, drawn
 
 
 def roc_curves(path: Path, *, predicted: Predicted, classes: Sequence[str]) -> None:

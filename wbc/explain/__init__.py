@@ -1,0 +1,1 @@
+"""The room of the stage explain: what a model looks at."""

@@ -1,0 +1,1 @@
+"""The room of the stage external: the model on other laboratories' images."""

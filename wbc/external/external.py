@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wbc.data.arrays import read_images
-from wbc.clean.cleaning import clean
-from wbc.inference.inference import predict
-from wbc.data.tables import SPLITS, UNUSED
 from wbc.base.names import require_harmless
 from wbc.base.params import Section
+from wbc.clean.cleaning import clean
 from wbc.clean.params import CleanParams
-from wbc.evaluate.params import ExternalParams
+from wbc.data.arrays import read_images
+from wbc.data.tables import SPLITS, UNUSED
+from wbc.external.params import ExternalParams
+from wbc.inference.inference import predict
 from wbc.scores.scores import evaluate_with_intervals, predictions_table
 from wbc.sources.groups import supply_groups
 from wbc.sources.registry import Source

@@ -1,0 +1,1 @@
+"""The rules that results must pass."""

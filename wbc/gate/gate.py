@@ -11,12 +11,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from wbc.compare.comparison import Difference, Predictions, check_same_images, paired_differences, read_predictions
-from wbc.tools.fallback import fell_back
-from wbc.scores.intervals import wilson_interval
 from wbc.data.tables import SPLIT, TRAIN, UNUSED, read_table
-from wbc.scores.measures import measure
 from wbc.gate.params import EVERY, AgainstParams, ClassMetric, GateParams
+from wbc.scores.intervals import wilson_interval
+from wbc.scores.measures import measure
 from wbc.scores.scores import read_interval
+from wbc.tools.fallback import fell_back
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Applying models, with the same bytes on every run."""

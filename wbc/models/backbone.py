@@ -1,4 +1,4 @@
-"""How a backbone and a head become one model, what of the backbone trains, and how its weights are loaded.
+"""How a backbone and a head become one model, and what of the backbone trains.
 
 In every model of this kind the layer ``backbone`` is the network that was pretrained, and the output of the layer
 ``features`` is where it ends:
@@ -7,16 +7,56 @@ In every model of this kind the layer ``backbone`` is the network that was pretr
     head = keras.Model(model.get_layer(FEATURES).output, model.output)
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
-import numpy as np
-from keras import layers, ops
+from keras import layers
 
+from wbc.backbones import applications, efficientnet_lite
+from wbc.backbones.preprocessing import Mode, preprocess
 from wbc.models.heads import classify
 from wbc.models.params import BackboneParams
 
 BACKBONE, FEATURES = "backbone", "features"
+
+
+class Backbone(NamedTuple):
+    """What builds a backbone from ``size`` and ``pretrained``, and the preprocessing that its weights expect."""
+
+    build: Callable[..., keras.Model]
+    preprocessing: Mode
+
+
+BACKBONES = {
+    **{name: Backbone(partial(efficientnet_lite.build_backbone, name), "torch") for name in efficientnet_lite.SIZES},
+    **{
+        name: Backbone(partial(applications.build_backbone, name), application.preprocessing)
+        for name, application in applications.APPLICATIONS.items()
+    },
+}
+
+
+def build(
+    name: str, *, image_shape: tuple[int, int, int], classes: int, params: BackboneParams, pretrained: Path | None
+) -> keras.Model:
+    """Return the network from uint8 RGB images (batch, *image_shape) to probabilities (batch, classes).
+
+    ``name`` is a key of BACKBONES, ``pretrained`` a file of weights for it. Raises ValueError when it does not fit.
+    """
+    backbone = BACKBONES[name]
+    image = keras.Input(image_shape, dtype="uint8", name="image")
+    return assemble(
+        name,
+        image=image,
+        preprocessed=preprocess(image, mode=backbone.preprocessing, size=params.input),
+        backbone=backbone.build(size=params.input, pretrained=pretrained),
+        classes=classes,
+        params=params,
+        pretrained=pretrained is not None,
+    )
 
 
 def assemble(
@@ -72,20 +112,3 @@ def _silence(backbone: keras.Model) -> None:
     for layer in backbone.layers:
         if isinstance(layer, layers.Dropout):
             layer.rate = 0.0
-
-
-def load_weights(backbone: keras.Model, pretrained: Path) -> None:
-    """Set every weight of ``backbone`` from an HDF5 file of Keras, ``.weights.h5`` or the older ``.h5``.
-
-    Raises ValueError unless the file fits and holds all of them.
-    """
-    weights = [weight for weight in backbone.weights if "float" in weight.dtype]
-    for weight in weights:
-        weight.assign(np.full(weight.shape, np.nan))
-    try:
-        backbone.load_weights(pretrained)
-    except ValueError as error:
-        raise ValueError(f"{pretrained} does not fit this backbone: {error}") from error
-    missing = [weight.path for weight in weights if ops.any(ops.isnan(weight))]
-    if missing:
-        raise ValueError(f"{pretrained} does not fit this backbone: nothing for {', '.join(missing)}")

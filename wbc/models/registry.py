@@ -6,9 +6,7 @@ from pathlib import Path
 
 import keras
 
-from wbc.models import alexnet, compact_cnn, custom, leaky_cnn
-from wbc.backbones import applications
-from wbc.backbones import efficientnet_lite
+from wbc.models import alexnet, backbone, compact_cnn, custom, leaky_cnn
 from wbc.models.params import ModelParams
 
 # Both kinds of builders take ``image_shape``, ``classes`` and ``params``, backbones also ``pretrained``.
@@ -19,8 +17,7 @@ FROM_SCRATCH: dict[str, Callable[..., keras.Model]] = {
     "custom": custom.build,
 }
 WITH_BACKBONE: dict[str, Callable[..., keras.Model]] = {
-    **{name: partial(efficientnet_lite.build, name) for name in efficientnet_lite.SIZES},
-    **{name: partial(applications.build, name) for name in applications.APPLICATIONS},
+    name: partial(backbone.build, name) for name in backbone.BACKBONES
 }
 
 

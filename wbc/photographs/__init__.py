@@ -1,0 +1,1 @@
+"""Decoding photographs, finding cells in them and measuring their quality."""

@@ -1,16 +1,12 @@
 """Finds the white cell of a photograph by its nucleus and cuts it out."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from wbc.data.arrays import Image
-from wbc.photographs.decoding import read_photograph
-from wbc.clean.params import CleanParams
-from wbc.photographs.quality import Measures, measure
 
 _BLUR = 2.0  # px, Gaussian sigma
 _CLOSING = 15  # px, joins the lobes of one nucleus
@@ -50,7 +46,7 @@ def find_nucleus(image: Image) -> Nucleus | None:
 
     It is inside the annotated box in 337 of 337 BCCD photographs of one cell and one box (metrics/clean.json).
     """
-    return _nucleus(find_bodies(image))
+    return nucleus_of(find_bodies(image))
 
 
 def find_bodies(image: Image) -> NDArray[np.int32]:
@@ -69,7 +65,8 @@ def find_bodies(image: Image) -> NDArray[np.int32]:
     return bodies[np.argsort(-bodies[:, cv2.CC_STAT_AREA], kind="stable")]
 
 
-def _nucleus(bodies: NDArray[np.int32]) -> Nucleus | None:
+def nucleus_of(bodies: NDArray[np.int32]) -> Nucleus | None:
+    """Return the first of the ``bodies`` of `find_bodies` as a nucleus, None of none."""
     if not len(bodies):
         return None
     left, top, width, height, area = bodies[0].tolist()
@@ -98,37 +95,3 @@ def resize(image: Image, *, height: int, width: int) -> Image:
 def greyscale(image: Image) -> Image:
     """Return the luminance of an RGB image in all three channels."""
     return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-
-
-@dataclass(frozen=True)
-class Examined:
-    """A decoded photograph: its stored image, its size in pixels, its nucleus and the measures of its quality."""
-
-    image: Image
-    width: int
-    height: int
-    nucleus: Nucleus | None
-    measures: Measures
-
-
-def examine(path: Path, *, params: CleanParams, depth: int | None = None) -> Examined | None:
-    """Return the cell or the whole photograph at ``path`` as ``params`` asks for it, or None if it does not decode.
-
-    ``depth`` is that of its set (wbc.photographs.decoding.find_depth). Without a nucleus the window lies round the centre of the
-    photograph.
-    """
-    photograph = read_photograph(path, depth=depth)
-    if photograph is None:
-        return None
-    height, width = photograph.shape[:2]
-    bodies = find_bodies(photograph)
-    nucleus = _nucleus(bodies)
-    if params.crop == "cell":
-        x, y = (nucleus.x, nucleus.y) if nucleus else (width / 2, height / 2)
-        image = crop(photograph, x=x, y=y, window=params.window)
-    else:
-        image = photograph
-    image = resize(image, height=params.size[0], width=params.size[1])
-    return Examined(
-        greyscale(image) if params.greyscale else image, width, height, nucleus, measure(photograph, bodies)
-    )

@@ -1,0 +1,1 @@
+"""Published systems, run under their studies' protocols and under honest ones."""

@@ -12,10 +12,10 @@ import pandas as pd
 from dvc.utils.flatten import flatten
 from pydantic import Field
 
-from wbc.tracking.experiment import experiment_folder, export_results
+from wbc.base.params import Section, read_params, validate
 from wbc.gate.gate import read_metrics
 from wbc.tools.markdown import render_table
-from wbc.base.params import Section, read_params, validate
+from wbc.tracking.experiment import experiment_folder, export_results
 
 RECIPES = Path(__file__).with_name("recipes.yaml")
 Protocol = Literal["theirs", "honest"]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from wbc.sources.params import BccdParams
 from wbc.sources.archive import ArchiveError, extract_verified, unverified, write_whole
-from wbc.tools.fetch import fetch, unavailable
 from wbc.sources.labels import read_labels
+from wbc.sources.params import BccdParams
+from wbc.tools.fetch import fetch, unavailable
 
 CHECKSUMS = Path(__file__).with_suffix(".sha256")
 LABELS = "labels.csv"

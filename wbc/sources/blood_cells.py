@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from wbc.sources.params import BloodCellsParams
 from wbc.sources.archive import ArchiveError, read_tar, write_whole
 from wbc.sources.class_folders import IMAGES, Selection, describe_classes, is_image, plan_records
+from wbc.sources.params import BloodCellsParams
 from wbc.tools.fetch import fetch, locate, unavailable
 
 COUNTS = {"full": {"train": 9957, "test": 2487}, "train_sample": {"train": 1000}}  # images of each archive

@@ -9,7 +9,6 @@ from urllib.parse import unquote, urlsplit
 import pandas as pd
 
 from wbc.base.names import class_name
-from wbc.sources.params import FoldersParams
 from wbc.base.root import project_root
 from wbc.sources.archive import ArchiveError, read_archive, write_whole
 from wbc.sources.class_folders import (
@@ -21,6 +20,7 @@ from wbc.sources.class_folders import (
     list_images,
     plan_records,
 )
+from wbc.sources.params import FoldersParams
 from wbc.tools.fetch import WEB, fetch, find_fault
 
 UNPACKED = "unpacked"

@@ -13,11 +13,11 @@ import pandas as pd
 from numpy.lib import format as npy
 from tqdm import tqdm
 
-from wbc.data.arrays import Image
 from wbc.base.names import class_name
-from wbc.sources.params import NpzParams
 from wbc.base.root import project_root
+from wbc.data.arrays import Image
 from wbc.sources.class_folders import IMAGES, describe_classes
+from wbc.sources.params import NpzParams
 from wbc.tools.fetch import WEB, fetch, find_fault
 
 PARTS = {"train": "train", "val": "validation", "test": "test"}  # the file's names and ours

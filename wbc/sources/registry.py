@@ -6,8 +6,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from wbc.base.params import Section
-from wbc.sources.params import BccdParams, BloodCellsParams, FoldersParams, NpzParams, SmearsParams
 from wbc.sources import bccd, blood_cells, folders, npz, smears
+from wbc.sources.params import BccdParams, BloodCellsParams, FoldersParams, NpzParams, SmearsParams
 
 
 class Source(NamedTuple):

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from wbc.base.files import write_csv
-from wbc.tools.parallel import map_parallel
-from wbc.sources.params import SmearsParams
 from wbc.sources.labels import read_labels
+from wbc.sources.params import SmearsParams
+from wbc.tools.parallel import map_parallel
 from wbc.tools.voc import Box, write_annotation
 
 Array = np.ndarray

@@ -1,0 +1,1 @@
+"""The room of the stage split: training, validation and test part."""

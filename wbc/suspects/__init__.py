@@ -1,0 +1,1 @@
+"""The room of the stage suspects: labels that the images contradict."""

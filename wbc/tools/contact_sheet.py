@@ -7,8 +7,8 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from wbc.data.arrays import Image
 from wbc.base.files import written_aside
+from wbc.data.arrays import Image
 
 _GAP = 4  # px between images
 _FONT = cv2.FONT_HERSHEY_SIMPLEX

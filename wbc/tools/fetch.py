@@ -12,8 +12,8 @@ from pooch.hashes import hash_algorithm, hash_matches
 from requests.exceptions import ChunkedEncodingError, ConnectionError, RequestException
 
 from wbc.base.files import written_aside
-from wbc.locks import held
 from wbc.base.root import project_root
+from wbc.locks import held
 
 CACHE = ".downloads"
 WEB = ("http://", "https://")

@@ -1,0 +1,1 @@
+"""What MLflow and DVC's experiments know of runs, and the registry of models."""

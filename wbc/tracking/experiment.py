@@ -19,8 +19,8 @@ from dvc.scm import resolve_rev
 from dvc.stage import PipelineStage
 
 from wbc.base.files import write_json
-from wbc.tracking.lineage import LOCK, METRICS, explain_staleness, list_stale, read_stages, require_current
 from wbc.base.params import PARAMS_FILE
+from wbc.tracking.lineage import LOCK, METRICS, explain_staleness, list_stale, read_stages, require_current
 
 EXPERIMENTS = Path("experiments")
 RESULTS = METRICS.name

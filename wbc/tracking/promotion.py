@@ -15,9 +15,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
-from wbc.tracking import tracking
 from wbc.gate.gate import Champion, Check, is_open, judge
 from wbc.gate.params import GateParams
+from wbc.tracking import tracking
 
 NAME = "wbc"
 CHALLENGER, CHAMPION = "challenger", "champion"

@@ -49,8 +49,8 @@ from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 from sqlalchemy import Engine, create_engine, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from wbc.tracking.model_folder import write_model_folder
 from wbc.base.root import project_root
+from wbc.tracking.model_folder import write_model_folder
 from wbc.tracking.store import database, tracking_uri
 
 if TYPE_CHECKING:

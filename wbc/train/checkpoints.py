@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from wbc.base.files import written_aside
-from wbc.locks import held
 from wbc.base.root import project_root
+from wbc.locks import held
 
 Arrays = dict[str, np.ndarray]
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from wbc.data.arrays import Image
 from wbc.base.files import written_aside
+from wbc.data.arrays import Image
 from wbc.models.backbone import FEATURES
 
 _BATCH = 32  # images

@@ -17,15 +17,15 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from wbc.data.arrays import Image
-from wbc.train.checkpoints import Arrays, load_checkpoint, save_checkpoint
 from wbc.base.draws import generator
+from wbc.data.arrays import Image
 from wbc.inference.ensemble import average, networks_of
+from wbc.models.params import ModelParams
+from wbc.models.registry import build_model
+from wbc.train.checkpoints import Arrays, load_checkpoint, save_checkpoint
 from wbc.train.features import extract_features, split_at_features
 from wbc.train.fused import FusedAdam, fuse_penalties
-from wbc.models.registry import build_model
 from wbc.train.orientations import count_orientations, orient
-from wbc.models.params import ModelParams
 from wbc.train.params import TrainParams
 
 HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]

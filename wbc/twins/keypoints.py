@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from wbc.data.arrays import Image
 from wbc.photographs.decoding import read_photograph
-from wbc.tools.parallel import map_parallel
 from wbc.photographs.quality import black_corners
+from wbc.tools.parallel import map_parallel
 
 Floats = NDArray[np.float32]
 

