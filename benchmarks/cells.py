@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbc.data.arrays import Image
-from wbc.sources.smears import draw_smear
+from wbc.sources.drawing import draw_smear
 from wbc.tools.parallel import map_parallel
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")

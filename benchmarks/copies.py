@@ -24,7 +24,7 @@ from wbc.clean.params import CleanParams
 from wbc.data.arrays import Image
 from wbc.data.tables import TWINS, read_table
 from wbc.photographs.decoding import read_photograph
-from wbc.sources.smears import draw_smear
+from wbc.sources.drawing import draw_smear
 from wbc.tools.parallel import map_parallel
 from wbc.twins import merge_groups
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from wbc.models.params import ModelParams
 from wbc.train.params import TrainParams
-from wbc.train.training import learning_rate
+from wbc.train.schedule import learning_rate
 
 
 def compile_model(model: keras.Model, *, model_params: ModelParams, train_params: TrainParams) -> None:

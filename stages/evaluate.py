@@ -21,7 +21,9 @@ from wbc.evaluate.probability_figures import coverage_risk_curves
 from wbc.evaluate.review import describe_review, needs_review, score_review
 from wbc.inference.determinism import make_deterministic
 from wbc.inference.inference import load_model, measure_speed, predict
-from wbc.scores.scores import Predicted, describe, evaluate_with_intervals, predictions_table, score_by_flag
+from wbc.scores.scores import evaluate_with_intervals, score_by_flag
+from wbc.scores.predictions import Predicted, predictions_table
+from wbc.scores.wording import describe
 
 METRICS = Path("metrics")
 FIGURES = METRICS / "figures" / "evaluate"

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from wbc.scores.scores import format_measure
+from wbc.scores.wording import format_measure
 
 ROOT = Path(__file__).parents[1]
 

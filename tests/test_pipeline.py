@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
 from wbc.data.tables import PREDICTIONS, read_table
-from wbc.sources.smears import draw_smear
+from wbc.sources.drawing import draw_smear
 
 ROOT = Path(__file__).parents[1]
 DATA_STAGES = ["download", "clean", "suspects", "split", "augment"]

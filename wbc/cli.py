@@ -296,7 +296,7 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
     from dvc.scm import RevError
 
     from wbc.gate.gate import read_metrics
-    from wbc.scores.scores import describe, format_measure
+    from wbc.scores.wording import describe, format_measure
     from wbc.tracking.experiment import experiment_folder, export_results
     from wbc.tracking.lineage import name_model
 

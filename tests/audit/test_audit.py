@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from wbc.audit.audit import audit
 from wbc.cli import app
 from wbc.data.tables import TWINS, read_table
-from wbc.sources.smears import draw_smear
+from wbc.sources.drawing import draw_smear
 
 
 def draw(path: Path, number: int, *, take: int = 0) -> None:

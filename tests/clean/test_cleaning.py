@@ -14,7 +14,7 @@ from wbc.data.tables import MANIFEST, read_table
 from wbc.sources.bccd import bring
 from wbc.sources.labels import read_labels
 from wbc.sources.params import BccdParams
-from wbc.sources.smears import draw_smear
+from wbc.sources.drawing import draw_smear
 from wbc.tools.voc import Box, write_annotation
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from wbc.base.files import write_csv
 from wbc.cli import app
-from wbc.scores.scores import predictions_table
+from wbc.scores.predictions import predictions_table
 
 BIN = Path(sys.executable).parent
 CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]

@@ -5,7 +5,7 @@ import pytest
 
 from wbc.base.files import write_csv
 from wbc.compare.comparison import Predictions, mcnemar, paired_differences, read_predictions
-from wbc.scores.scores import predictions_table
+from wbc.scores.predictions import predictions_table
 
 CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]
 

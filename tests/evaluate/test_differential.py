@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from wbc.evaluate.differential import counting_limits, differential_count
-from wbc.scores.scores import Predicted
+from wbc.scores.predictions import Predicted
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]
 

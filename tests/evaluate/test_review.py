@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from wbc.evaluate.review import choose_threshold, coverage_and_error, describe_review, needs_review, score_review
-from wbc.scores.scores import Predicted
+from wbc.scores.predictions import Predicted
 
 
 def predicted(confidence: list[float], right: list[bool]) -> Predicted:

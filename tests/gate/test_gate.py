@@ -24,7 +24,7 @@ from wbc.gate.gate import (
 )
 from wbc.gate.params import GateParams
 from wbc.scores.intervals import wilson_interval
-from wbc.scores.scores import predictions_table
+from wbc.scores.predictions import predictions_table
 
 CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]
 RULES: dict[str, Any] = {

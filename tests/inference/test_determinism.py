@@ -50,7 +50,8 @@ import numpy as np
 from wbc.base.params import read_section
 from wbc.models.params import read_model
 from wbc.train.params import TrainParams
-from wbc.train.training import Examples, train
+from wbc.train.training import train
+from wbc.train.state import Examples
 def examples(count, seed):
     labels = np.arange(count) % 2
     noise = np.random.default_rng(seed).integers(0, 60, size=(count, 32, 32, 3))

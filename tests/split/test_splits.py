@@ -7,7 +7,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from wbc.split.params import SplitParams
-from wbc.split.splits import SplitError, split, summarise
+from wbc.split.splits import split, summarise
+from wbc.split.strategies import SplitError
 
 PARTS = {"train", "validation", "test"}
 

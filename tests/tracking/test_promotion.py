@@ -20,7 +20,8 @@ from wbc.base.files import write_csv, write_json
 from wbc.base.params import validate
 from wbc.cli import app
 from wbc.gate.params import GateParams
-from wbc.scores.scores import evaluate, predictions_table
+from wbc.scores.scores import evaluate
+from wbc.scores.predictions import predictions_table
 from wbc.tracking import tracking
 from wbc.tracking.promotion import fetch_champion, promote, roll_back
 

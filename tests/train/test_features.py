@@ -9,7 +9,8 @@ from wbc.base.params import read_section
 from wbc.models.params import BackboneParams
 from wbc.train.features import extract_features, split_at_features
 from wbc.train.params import TrainParams
-from wbc.train.training import Examples, Trained, train
+from wbc.train.training import train
+from wbc.train.state import Examples, Trained
 from wbc.weights.pretrained import bring_weights
 
 PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"
@@ -119,7 +120,7 @@ def test_a_training_killed_in_either_phase_goes_on_to_the_same_bytes(
             raise InterruptedError
 
     with monkeypatch.context() as patch:
-        patch.setattr("wbc.train.training._report", kill)
+        patch.setattr("wbc.train.phases._report", kill)
         with pytest.raises(InterruptedError):
             run(tmp_path, pretrained=pretrained, model=FINE_TUNED, params=PROBED)
     resumed = run(tmp_path, pretrained=pretrained, model=FINE_TUNED, params=PROBED)

@@ -14,17 +14,11 @@ from wbc.models.params import ModelParams
 from wbc.train.model_file import save_model
 from wbc.train.orientations import orient
 from wbc.train.params import TrainParams
-from wbc.train.training import (
-    HISTORY,
-    Examples,
-    Trained,
-    best_epoch,
-    describe,
-    generalised_cross_entropy,
-    learning_rate,
-    mix,
-    train,
-)
+from wbc.train.training import describe, train
+from wbc.train.epochs import mix
+from wbc.train.schedule import learning_rate
+from wbc.train.losses import generalised_cross_entropy
+from wbc.train.state import HISTORY, Examples, Trained, best_epoch
 
 MODEL = ModelParams(
     input=(40, 40),
@@ -144,7 +138,7 @@ def test_a_killed_training_ends_with_the_same_weights(
     params = TRAIN.model_copy(update={"averaging": averaging})
     whole = run(tmp_path / "whole.npz", params=params)
     with monkeypatch.context() as patch:
-        patch.setattr("wbc.train.training._report", killed_after(epochs_before))
+        patch.setattr("wbc.train.phases._report", killed_after(epochs_before))
         with pytest.raises(KilledError):
             run(tmp_path / "killed.npz", params=params)
     resumed = run(tmp_path / "killed.npz", params=params)
@@ -159,7 +153,7 @@ def test_a_training_killed_in_its_second_network_ends_with_the_same_weights(
 ) -> None:
     whole = run(tmp_path / "whole" / "state.npz", params=TWO)
     with monkeypatch.context() as patch:
-        patch.setattr("wbc.train.training._report", killed_after(3, times=2))
+        patch.setattr("wbc.train.phases._report", killed_after(3, times=2))
         with pytest.raises(KilledError):
             run(tmp_path / "killed" / "state.npz", params=TWO)
     resumed = run(tmp_path / "killed" / "state.npz", params=TWO)
@@ -175,7 +169,7 @@ def test_between_the_first_and_the_last_epoch_checkpoints_wait_for_their_time(
     hour = 3600.0
     whole = run(tmp_path / "whole.npz", checkpoint_seconds=hour)
     with monkeypatch.context() as patch:
-        patch.setattr("wbc.train.training._report", killed_after(3))
+        patch.setattr("wbc.train.phases._report", killed_after(3))
         with pytest.raises(KilledError):
             run(tmp_path / "killed.npz", checkpoint_seconds=hour)
     resumed = run(tmp_path / "killed.npz", checkpoint_seconds=hour)

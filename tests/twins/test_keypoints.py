@@ -3,7 +3,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from wbc.sources.smears import draw_smear
+from wbc.sources.drawing import draw_smear
 from wbc.twins.keypoints import build_index, find_keypoints, mirror, open_index
 
 

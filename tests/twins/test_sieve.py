@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from wbc.sources.smears import draw_smear
+from wbc.sources.drawing import draw_smear
 from wbc.twins.keypoints import build_index
 from wbc.twins.sieve import Ranking, rank
 

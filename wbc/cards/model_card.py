@@ -13,7 +13,7 @@ from wbc.cards.templating import fill_template
 from wbc.data.tables import SPLITS
 from wbc.evaluate.page import class_rows
 from wbc.evaluate.review import describe_review
-from wbc.scores.scores import describe
+from wbc.scores.wording import describe
 from wbc.tools.fallback import fell_back
 from wbc.tools.markdown import render_table
 

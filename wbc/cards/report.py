@@ -13,7 +13,7 @@ from wbc.cards.templating import fill_template
 from wbc.data.tables import SPLITS
 from wbc.evaluate.page import class_rows
 from wbc.evaluate.review import describe_review
-from wbc.scores.scores import format_measure
+from wbc.scores.wording import format_measure
 from wbc.tools.fallback import fell_back
 
 _HEADLINES = ("accuracy", "balanced accuracy", "macro F1", "AUROC")

@@ -14,7 +14,7 @@ from wbc.base.params import PARAMS_FILE, read_params
 from wbc.data.tables import PREDICTIONS, SUSPECTS, read_table
 from wbc.evaluate.page import PER_CLASS
 from wbc.gate.gate import read_metrics
-from wbc.scores.scores import format_measure
+from wbc.scores.wording import format_measure
 from wbc.tracking.lineage import LOCK, METRICS, list_stale, read_stages, require_current
 
 OVERALL = {

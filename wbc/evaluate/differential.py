@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from wbc.scores.intervals import bootstrap, percentile_ends
-from wbc.scores.scores import Predicted
+from wbc.scores.predictions import Predicted
 
 
 def differential_count(predicted: Predicted, *, groups: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import pandas as pd
 from wbc.data.arrays import Image
 from wbc.evaluate import probability_figures
 from wbc.evaluate import score_figures as figures
-from wbc.scores.scores import Predicted, count_confusion, flag_members, format_measure
+from wbc.scores.scores import flag_members
+from wbc.scores.predictions import Predicted, count_confusion
+from wbc.scores.wording import format_measure
 
 
 def draw_test(

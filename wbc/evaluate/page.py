@@ -5,7 +5,7 @@ from typing import Any
 
 from wbc.evaluate.differential import counting_limits
 from wbc.evaluate.review import describe_review
-from wbc.scores.scores import describe, format_measure
+from wbc.scores.wording import describe, format_measure
 from wbc.tools.markdown import render_table
 
 PER_CLASS = {

@@ -12,7 +12,7 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 from wbc.evaluate.review import coverage_and_error, needs_review
 from wbc.scores.intervals import wilson_interval
 from wbc.scores.measures import BINS, confidence_bins
-from wbc.scores.scores import Predicted
+from wbc.scores.predictions import Predicted
 from wbc.tools.figure_style import FAINT, INK, PALETTE, class_colours, drawn
 
 

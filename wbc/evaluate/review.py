@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wbc.scores.scores import Predicted, describe, score_proportions
+from wbc.scores.scores import score_proportions
+from wbc.scores.predictions import Predicted
+from wbc.scores.wording import describe
 
 
 def coverage_and_error(predicted: Predicted) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from wbc.data.arrays import Image
-from wbc.scores.scores import format_measure, read_interval
+from wbc.scores.wording import format_measure, read_interval
 from wbc.tools.figure_style import FAINT, INK, PALETTE, WIDTH, class_colours, drawn
 
 _CHUNK = 256  # images in memory at a time

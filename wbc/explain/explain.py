@@ -173,7 +173,7 @@ def last_features(model: keras.Model) -> keras.Model:
 def choose_examples(predictions: pd.DataFrame, *, classes: list[str], count: int = 2) -> pd.DataFrame:
     """Return up to ``count`` right and ``count`` wrong rows of each true class, the most confident first.
 
-    ``predictions`` has the columns of wbc.scores.scores.predictions_table; the result also ``confidence``, the probability of
+    ``predictions`` has the columns of wbc.scores.predictions.predictions_table; the result also ``confidence``, the probability of
     the prediction, and ``right``. Equals come by id. Rows keep their index and come by class, the right ones first.
     """
     known = predictions.assign(

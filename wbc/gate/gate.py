@@ -15,7 +15,7 @@ from wbc.data.tables import SPLIT, TRAIN, UNUSED, read_table
 from wbc.gate.params import EVERY, AgainstParams, ClassMetric, GateParams
 from wbc.scores.intervals import wilson_interval
 from wbc.scores.measures import measure
-from wbc.scores.scores import read_interval
+from wbc.scores.wording import read_interval
 from wbc.tools.fallback import fell_back
 
 

@@ -8,31 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from wbc.scores.intervals import Interval, effective_size, wilson_interval
+from wbc.scores.intervals import effective_size, wilson_interval
 from wbc.scores.measures import OVERALL, PER_CLASS, measure
+from wbc.scores.predictions import Predicted
 from wbc.scores.uncertainty import Answered, interval_ends
-
-
-class Predicted(NamedTuple):
-    """The true classes of some images and what a model makes of them; its prediction is the most probable class."""
-
-    truth: NDArray[np.integer]  # (images,), indices into the classes
-    probabilities: NDArray[np.floating]  # (images, classes)
-
-    @property
-    def prediction(self) -> NDArray[np.intp]:
-        """The predicted class (images,), an index into the classes, the first of equals."""
-        return self.probabilities.argmax(axis=1)
-
-    @property
-    def confidence(self) -> NDArray[np.floating]:
-        """The probability of the prediction (images,)."""
-        return self.probabilities.max(axis=1)
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        """Whether the prediction is the truth (images,)."""
-        return self.prediction == self.truth
 
 
 class Proportion(NamedTuple):
@@ -185,44 +164,6 @@ def flag_members(flags: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
     return {name: member for name, member in members.items() if member.any()}
 
 
-def read_interval(scores: Mapping[str, Any], metric: str) -> Interval | None:
-    """Return one measure of `evaluate_with_intervals` with the interval to show, None where it is not defined.
-
-    Files of before the present intervals have some of no width, at a value of 1: then it is Wilson's if there is one.
-    Else the ends are nan, as in files that are older than the intervals.
-    """
-    value = scores.get(metric)
-    if value is None:
-        return None
-    for kind in ("", "_wilson"):
-        low, high = (scores.get(f"{metric}{kind}_{end}") for end in ("low", "high"))
-        if low is not None and high is not None and low < high:
-            return Interval(value, low, high)
-    return Interval(value, np.nan, np.nan)
-
-
-def format_measure(scores: Mapping[str, Any], metric: str, *, digits: int = 3) -> str:
-    """Return `read_interval` as people read it: "0.908 (0.815 to 0.970)", "-" where it is not defined."""
-    interval = read_interval(scores, metric)
-    if interval is None:
-        return "-"
-    ends = f" ({interval.low:.{digits}f} to {interval.high:.{digits}f})" if np.isfinite(interval.low) else ""
-    return f"{interval.value:.{digits}f}{ends}"
-
-
-def describe(scores: Mapping[str, Any], metric: str) -> str:
-    """Return one measure with its name: "macro F1 0.908 (0.815 to 0.970)"."""
-    return f"{metric.replace('_', ' ').replace('f1', 'F1').replace('brier', 'Brier')} {format_measure(scores, metric)}"
-
-
-def count_confusion(
-    truth: NDArray[np.integer], probabilities: NDArray[np.floating], *, classes: Sequence[str]
-) -> dict[str, dict[str, int]]:
-    """Return {truth: {prediction: images}} for the arguments of `evaluate`."""
-    counts = confusion_matrix(truth, probabilities.argmax(axis=1), labels=range(len(classes)))
-    return {name: dict(zip(classes, map(int, row), strict=True)) for name, row in zip(classes, counts, strict=True)}
-
-
 def _check(truth: NDArray[np.integer], probabilities: NDArray[np.floating], *, classes: Sequence[str]) -> None:
     if len(truth) == 0:
         raise ValueError("there is no image to evaluate")
@@ -232,28 +173,3 @@ def _check(truth: NDArray[np.integer], probabilities: NDArray[np.floating], *, c
         raise ValueError(f"the true classes must be indices from 0 to {len(classes) - 1}")
     if not np.isfinite(probabilities).all():
         raise ValueError("the model gives probabilities that are not finite: train it again with a lower learning_rate")
-
-
-def predictions_table(
-    identifiers: Sequence[str],
-    groups: Sequence[str],
-    truth: NDArray[np.integer],
-    probabilities: NDArray[np.floating],
-    classes: Sequence[str],
-) -> pd.DataFrame:
-    """Return one row for each image: id, group, truth, prediction, and probability_<CLASS> for each class.
-
-    ``truth`` (images,) holds indices into ``classes``, ``probabilities`` is (images, classes); truth and prediction are
-    class names. Probabilities have six decimals, so that the last bits of a computation do not show.
-    """
-    names = np.asarray(classes)
-    rounded = np.asarray(probabilities, dtype=np.float64).round(6)
-    return pd.DataFrame(
-        {
-            "id": identifiers,
-            "group": groups,
-            "truth": names[truth],
-            "prediction": names[np.argmax(probabilities, axis=1)],
-            **{f"probability_{name}": rounded[:, index] for index, name in enumerate(classes)},
-        }
-    )
