@@ -28,7 +28,7 @@ _ENDS = ("value", "low", "high")
 def tabulate_leakage(runs: pd.DataFrame, *, model: str, read: Callable[[str], Predictions]) -> str:
     """Return a Markdown table of the mean over seeds of each METRICS, with 95 % intervals, a row for each STRATEGIES.
 
-    ``runs`` has the latest first, with parameters as columns (wbc.tracking.tracking.read_runs), ``read`` returns the predictions
+    ``runs`` has the latest first, with parameters as columns (wbc.tracking.runs.read_runs), ``read`` returns the predictions
     of a ``run_id``. The latest of each strategy and seed counts, of those without folds and on fold 0, which of five is
     the same split, that were made and trained like the latest leaky one. Intervals are those of wbc.compare.ranking.estimate: a
     group is the same one in every seed. The last columns are differences of those means: to ``grouped``, and of

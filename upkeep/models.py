@@ -29,7 +29,7 @@ _SPEEDS: dict[str, Callable[..., float]] = {"train_seconds": min, "evaluate_imag
 def tabulate_models(runs: pd.DataFrame, *, read_values: Callable[[str, str], Sequence[float]]) -> str:
     """Return the latest run of each model as a Markdown table, the best test macro F1 first.
 
-    ``runs`` has the latest first, with parameters, metrics, tags and run_id as columns (wbc.tracking.tracking.read_runs).
+    ``runs`` has the latest first, with parameters, metrics, tags and run_id as columns (wbc.tracking.runs.read_runs).
     ``read_values`` returns what was recorded of a metric each time that a run was made anew: of these the fastest
     counts, for other work on the machine can only slow it. A figure that was not recorded is nan.
     """

@@ -46,12 +46,14 @@ def publish(
     """Show in MLflow what the stages' files say and is missing there. A running stage never fails by this."""
     be_quiet()
     be_lean()
-    from wbc.tracking import tracking
+    from wbc.tracking.publish import UnknownStageError, publish
+    from wbc.tracking.runs import read_artifact, read_runs, read_values
+    from wbc.tracking.record import list_code, read_locked
 
     try:
-        for name, outcome in tracking.publish(stage, wait=sys.stdin.readline if when_told else None):
+        for name, outcome in publish(stage, wait=sys.stdin.readline if when_told else None):
             Console(soft_wrap=True).print(Text(f"{name}: {outcome}"))
-    except tracking.UnknownStageError as error:
+    except UnknownStageError as error:
         raise failure(error) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -72,10 +74,12 @@ def models(
     """
     be_quiet()
     from upkeep.models import tabulate_models
-    from wbc.tracking import tracking
+    from wbc.tracking.publish import UnknownStageError, publish
+    from wbc.tracking.runs import read_artifact, read_runs, read_values
+    from wbc.tracking.record import list_code, read_locked
 
     files = ("data/cells.npy", "data/split.csv", "data/train.npy")
-    _write_table(output, files=files, tabulate=partial(tabulate_models, read_values=tracking.read_values))
+    _write_table(output, files=files, tabulate=partial(tabulate_models, read_values=read_values))
 
 
 @app.command()
@@ -98,18 +102,21 @@ def compare(
     from wbc.base.files import require_output
     from wbc.compare import comparable, ranking, ranking_report
     from wbc.compare.comparison import read_predictions
-    from wbc.tracking import experiment, tracking
+    from wbc.tracking import experiment
+    from wbc.tracking.publish import UnknownStageError, publish
+    from wbc.tracking.runs import read_artifact, read_runs, read_values
+    from wbc.tracking.record import list_code, read_locked
 
-    read_file = experiment.read_file if experiments else tracking.read_artifact
+    read_file = experiment.read_file if experiments else read_artifact
     try:
         require_output(output, suffixes=[".md"])
         require_output(figure, suffixes=[".png"])
-        runs = experiment.read_experiments() if experiments else tracking.read_runs()
+        runs = experiment.read_experiments() if experiments else read_runs()
         if runs.empty:
             raise ValueError("no run of a model is recorded: `dvc repro`, or `wbc publish`")
         choice = comparable.choose_runs(
             comparable.restrict(runs, where or []),
-            locked=tracking.read_locked([comparable.CELLS, comparable.SPLIT]),
+            locked=read_locked([comparable.CELLS, comparable.SPLIT]),
             models=model or [],
             names=run or [],
         )
@@ -117,7 +124,7 @@ def compare(
             choice.runs,
             metric=metric,
             read=lambda run_id: read_predictions(read_file(run_id, "metrics/predictions.csv")),
-            code=tracking.list_code(),
+            code=list_code(),
         )
         ranking_report.write_report(ranked, choice.left_out, output=output, figure=figure)
     except (OSError, ValueError) as error:
@@ -188,7 +195,7 @@ def leakage(
     be_quiet()
     from upkeep.leakage import tabulate_leakage
     from wbc.compare.comparison import read_predictions
-    from wbc.tracking.tracking import read_artifact
+    from wbc.tracking.runs import read_artifact
 
     def read(run_id: str) -> "Predictions":
         return read_predictions(read_artifact(run_id, "metrics/predictions.csv"))
@@ -277,10 +284,12 @@ def _write_table(output: Path, *, files: Sequence[str], tabulate: Callable[["pd.
     """Write what ``tabulate`` makes of the recorded runs on ``files`` into the Markdown file ``output``."""
     be_quiet()
     from wbc.tools.markdown import insert_table
-    from wbc.tracking import tracking
+    from wbc.tracking.publish import UnknownStageError, publish
+    from wbc.tracking.runs import read_artifact, read_runs, read_values
+    from wbc.tracking.record import list_code, read_locked
 
     try:
-        runs = tracking.read_runs(files)
+        runs = read_runs(files)
         if runs.empty:
             raise ValueError("MLflow has no run of a model on these images: `dvc repro`, or `wbc publish`")
         table = tabulate(runs)

@@ -22,7 +22,7 @@ from wbc.cli import app
 from wbc.gate.params import GateParams
 from wbc.scores.scores import evaluate
 from wbc.scores.predictions import predictions_table
-from wbc.tracking import tracking
+from wbc.tracking.publish import publish
 from wbc.tracking.promotion import fetch_champion, promote, roll_back
 
 CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]
@@ -111,7 +111,7 @@ def show() -> None:
     """Publish what is in the working directory, as the stages do."""
     for stage in ("train", "evaluate"):
         os.environ["DVC_STAGE"] = stage  # as dvc does, whose lock is written later
-        list(tracking.publish(stage))
+        list(publish(stage))
     del os.environ["DVC_STAGE"]
 
 

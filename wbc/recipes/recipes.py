@@ -114,7 +114,7 @@ def _override(value: Any) -> str:
 
 
 def find_run(runs: pd.DataFrame, *, settings: Settings) -> Outcome | None:
-    """Return the latest of ``runs`` (wbc.tracking.tracking.read_runs) that was made with ``settings``, None if there is none."""
+    """Return the latest of ``runs`` (wbc.tracking.runs.read_runs) that was made with ``settings``, None if there is none."""
     expected = flatten({_recorded(key, settings): value for key, value in settings.items()})
     empty = tuple(f"{_recorded(key, settings)}." for key, value in settings.items() if value == {})
     for _, run in runs.iterrows():
@@ -169,7 +169,7 @@ def describe_claim(recipe: Recipe) -> str:
 
 
 def tabulate_recipes(runs: pd.DataFrame, recipes: Mapping[str, Recipe]) -> str:
-    """Return a Markdown table of the ``recipes`` with what ``runs`` (wbc.tracking.tracking.read_runs) has of them.
+    """Return a Markdown table of the ``recipes`` with what ``runs`` (wbc.tracking.runs.read_runs) has of them.
 
     Where the real run is not recorded but that of a stand-in is, the cells are those of the stand-in and say so.
     """

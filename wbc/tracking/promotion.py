@@ -1,6 +1,6 @@
 """Registers trained models in MLflow: who challenges, who is champion and who was before.
 
-Beside wbc.tracking.tracking the only module that imports mlflow.
+Beside wbc.tracking.publish the only module that imports mlflow.
 """
 
 import hashlib
@@ -17,7 +17,10 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 from wbc.gate.gate import Champion, Check, is_open, judge
 from wbc.gate.params import GateParams
-from wbc.tracking import tracking
+from wbc.tracking.model import log_model
+from wbc.tracking.runs import MODELS, agrees
+from wbc.tracking.connection import connect, find_experiment, one_at_a_time
+from wbc.tracking.record import CELLS, MODEL, read_locked_params
 
 NAME = "wbc"
 CHALLENGER, CHAMPION = "challenger", "champion"
@@ -46,9 +49,9 @@ def promote(folder: Path, *, gate: GateParams, reinstate: bool = False) -> Promo
     version that was rolled back does not become champion again without ``reinstate``. Raises ValueError where model,
     results or run are absent, and MLflow's errors as they come.
     """
-    client = tracking.connect()
+    client = connect()
     run = _find_run(client, folder)
-    with tracking.one_at_a_time(), TemporaryDirectory() as copies:
+    with one_at_a_time(), TemporaryDirectory() as copies:
         version, is_new = _find_or_register(client, run, folder=folder)
         before = _find_champion(client)
         champion = _fetch_champion(client, before, folder=Path(copies), challenger=version) if before else None
@@ -76,8 +79,8 @@ def roll_back() -> tuple[ModelVersion, ModelVersion]:
     The one that stepped down stays back until `promote` is told to reinstate it. Raises ValueError where there is no
     champion, or none before it that still exists and was not rolled back itself.
     """
-    client = tracking.connect()
-    with tracking.one_at_a_time():
+    client = connect()
+    with one_at_a_time():
         champion = _find_champion(client)
         if champion is None:
             raise ValueError(f"{NAME} has no champion to roll back: `wbc promote` makes one")
@@ -97,7 +100,7 @@ def fetch_champion(folder: Path) -> Champion | None:
 
     Raises MLflow's errors as they come.
     """
-    client = tracking.connect()
+    client = connect()
     version = _find_champion(client)
     return _fetch_champion(client, version, folder=folder) if version else None
 
@@ -131,15 +134,15 @@ def _fetch_results(client: MlflowClient, version: ModelVersion, *, folder: Path)
 def _find_run(client: MlflowClient, folder: Path) -> Run:
     """Return the latest run of the model and results below ``folder``, found by their MD5, by dvc.lock's parameters."""
     conditions = ["tags.`published.evaluate` != ''"]
-    for path in (tracking.MODEL, *_RESULTS):
+    for path in (MODEL, *_RESULTS):
         if not (folder / path).exists():
             raise ValueError(f"{path} does not exist: bring it back with `dvc checkout`, or make it with `dvc repro`")
         md5 = hashlib.md5((folder / path).read_bytes()).hexdigest()
         conditions.append(f"tags.`out.{path}` = '{md5}'")
-    experiment = tracking.find_experiment(client, tracking.MODELS)
+    experiment = find_experiment(client, MODELS)
     found = client.search_runs([experiment], " and ".join(conditions)) if experiment else []
-    params = tracking.read_params(["train", "evaluate"])
-    if run := next((run for run in found if tracking.agrees(run, params)), None):
+    params = read_locked_params(["train", "evaluate"])
+    if run := next((run for run in found if agrees(run, params)), None):
         return run
     raise ValueError(
         "MLflow has no run of this model with these results and parameters: run `dvc repro`, then `wbc publish`"
@@ -148,15 +151,15 @@ def _find_run(client: MlflowClient, folder: Path) -> Run:
 
 def _find_or_register(client: MlflowClient, run: Run, *, folder: Path) -> tuple[ModelVersion, bool]:
     """Return the version of the model of ``run``, and whether it was made just now."""
-    md5 = run.data.tags[f"out.{tracking.MODEL}"]
+    md5 = run.data.tags[f"out.{MODEL}"]
     if _find_registered(client) is None:
         client.create_registered_model(NAME, description="White blood cells in blood smears. Not for diagnosis.")
     for version in _versions(client).values():
         if version.tags.get("model_md5") == md5:
             return version, False
     classes = json.loads(run.data.tags["classes"])
-    model_id = _find_servable(run) or tracking.log_model(
-        client, run.info.run_id, path=folder / tracking.MODEL, cells=folder / tracking.CELLS, classes=classes
+    model_id = _find_servable(run) or log_model(
+        client, run.info.run_id, path=folder / MODEL, cells=folder / CELLS, classes=classes
     )
     listed = ", ".join(classes)
     made = client.create_model_version(

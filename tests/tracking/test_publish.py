@@ -22,8 +22,10 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
-from wbc.tracking import tracking
-from wbc.tracking.tracking import DeletedExperimentError, UnknownStageError, publish, read_runs
+import wbc.tracking.publish
+from wbc.tracking.publish import UnknownStageError, publish
+from wbc.tracking.runs import read_runs
+from wbc.tracking.connection import DeletedExperimentError
 
 BIN = Path(sys.executable).parent
 
@@ -385,7 +387,7 @@ def test_a_project_that_moved_keeps_what_it_has_recorded(project: Path, tmp_path
     (shutil.copytree if copied else os.rename)(project, moved)
     before = {path for path in project.rglob("*") if path.is_file()}
     program = (
-        "import mlflow, sys; from wbc.tracking.tracking import read_artifact;"
+        "import mlflow, sys; from wbc.tracking.publish import read_artifact;"
         "print(read_artifact(sys.argv[1], 'metrics/predictions.csv'));"
         "print(mlflow.artifacts.download_artifacts(f'models:/{sys.argv[2]}'))"
     )
@@ -489,7 +491,7 @@ def test_a_server_that_falls_silent_costs_a_stage_no_more_than_its_patience(
     monkeypatch.setenv("DVC_STAGE", "train")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     outcomes("download")  # what the server does once, in its own time
-    monkeypatch.setattr(tracking, "PATIENCE", 3.0)
+    monkeypatch.setattr(wbc.tracking.publish, "PATIENCE", 3.0)
 
     with pytest.raises(MlflowException, match="no end after 3 s"):
         outcomes("train")
