@@ -63,7 +63,7 @@ leakage: setup  ## measure what a leaky split is worth, for docs/leakage.md: twe
 	dvc exp run --queue -S model=$(MODEL) $(LEAKAGE) -S split.folds=null -S split.test=0.2 \
 		-S 'split.strategy=leaky,random,grouped,blocks' -S 'seed=1,2,3,4,5' evaluate
 	dvc exp run --run-all --jobs 2
-	wbc leakage --model $(MODEL)
+	python -m upkeep.leakage --model $(MODEL)
 
 balance: setup  ## measure what each way to balance the classes is worth, for docs/balance.md
 	dvc repro clean

@@ -1,7 +1,7 @@
 """What balancing is worth: every way to fill up small classes, on the same splits, under the same frozen features.
 
-EfficientNet-Lite0 with its ImageNet weights describes every image of the training part as `wbc.augment.augmentation` makes it;
-a logistic regression learns from that. It is trained to the end, so that more images do not mean more steps.
+EfficientNet-Lite0 with its ImageNet weights describes every image of the training part as `wbc.augment.augmentation`
+makes it; a logistic regression learns from that. It is trained to the end, so that more images do not mean more steps.
 """
 
 import hashlib
@@ -147,7 +147,7 @@ class Embedder:
 
 
 def test_arms(parts: pd.DataFrame, *, cells: Path, classes: list[str], embedder: Embedder, seed: int) -> Arrays:
-    """Return the probabilities (test images, classes) by each of ARMS on the split ``parts`` (wbc.data.tables.SPLIT)."""
+    """Return the probabilities (test images, classes) by each of ARMS on ``parts``, a split of wbc.data.tables."""
     base = read_section(AugmentParams, "augment").model_dump()
     validation, test = (parts["split"] == part for part in ("validation", "test"))
     images = read_images(cells)

@@ -24,8 +24,8 @@ from wbc.models.params import ModelParams, read_model
 from wbc.models.registry import build_model
 from wbc.train.features import Parts, split_at_features
 from wbc.train.params import TrainParams
-from wbc.train.training import train
 from wbc.train.state import Examples
+from wbc.train.training import train
 
 SEED = 1
 PARTS = ("training", "validation")

@@ -39,8 +39,8 @@ from wbc.tools.markdown import insert_table, render_table
 from wbc.tools.parallel import map_parallel
 from wbc.train.checkpoints import remove_checkpoint
 from wbc.train.params import TrainParams
-from wbc.train.training import train
 from wbc.train.state import Examples
+from wbc.train.training import train
 
 MODEL = "efficientnet_lite0"
 FOLDS = 5

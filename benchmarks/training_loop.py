@@ -19,8 +19,8 @@ from wbc.inference.determinism import make_deterministic
 from wbc.models.params import ModelParams, read_model
 from wbc.models.registry import build_model
 from wbc.train.params import TrainParams
-from wbc.train.training import train
 from wbc.train.state import Examples
+from wbc.train.training import train
 from wbc.weights.pretrained import bring_weights
 
 SEED = 1

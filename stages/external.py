@@ -1,4 +1,4 @@
-"""Tests the model on the sources of external in params.yaml, less what it has seen of them; without any there is no row."""
+"""Tests the model on the sources that `external` names, less what it has seen of them; without any there is no row."""
 
 import json
 from pathlib import Path

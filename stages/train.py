@@ -21,8 +21,8 @@ from wbc.train.calibration import calibrate
 from wbc.train.checkpoints import checkpoint_path, held_checkpoint, remove_checkpoint
 from wbc.train.model_file import save_model
 from wbc.train.params import TrainParams
-from wbc.train.training import describe, describe_devices, train
 from wbc.train.state import Examples
+from wbc.train.training import describe, describe_devices, train
 
 CELLS, SPLIT_FILE = Path("data/cells.npy"), Path("data/split.csv")
 IMAGES, TABLE = Path("data/train.npy"), Path("data/train.csv")

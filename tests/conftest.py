@@ -109,8 +109,8 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     import pandas as pd
 
     from wbc.base.files import write_csv, write_json
-    from wbc.scores.scores import evaluate_with_intervals
     from wbc.scores.predictions import predictions_table
+    from wbc.scores.scores import evaluate_with_intervals
 
     classes, truth = ["A", "B"], np.array([0, 0, 0, 1, 1])
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6], [0.1, 0.9]])

@@ -16,6 +16,7 @@ SPARE = {
     "wbc/base/root.py": "where the project is, ten lines",
     "wbc/data/arrays.py": "split has tables alone; a room of their own would split every other stage's line in two",
     "wbc/inference/ensemble.py": "makes what evaluate, external and explain are given; suspects has no part of it",
+    "wbc/scores/wording.py": "external says its scores in words of its own",
     "wbc/backbones/applications.py": "suspects takes one backbone of all",
     "wbc/clean/audit_figures.py": "external cleans without figures",
 }

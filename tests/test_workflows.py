@@ -11,8 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from wbc.base.files import write_csv, write_json
-from wbc.scores.scores import evaluate
 from wbc.scores.predictions import predictions_table
+from wbc.scores.scores import evaluate
 
 WORKFLOWS = Path(__file__).parents[1] / ".github" / "workflows"
 VENV = Path(sys.executable).parents[1]

@@ -1,11 +1,17 @@
-"""The table of docs/leakage.md: what the protocol of a split alone is worth, as MLflow recorded it."""
+"""The table of docs/leakage.md: `python -m upkeep.leakage`, what the protocol of a split alone is worth."""
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+import typer
 
-from wbc.compare.comparison import Difference, Predictions, answered, seed_differences
+from upkeep.recorded import write_table
+from wbc.commands.quiet import be_quiet
+from wbc.compare.comparison import Difference, Predictions, answered, read_predictions, seed_differences
 from wbc.compare.ranking import estimate, spread
 from wbc.scores.intervals import Interval
 from wbc.tools.markdown import render_table
@@ -28,12 +34,13 @@ _ENDS = ("value", "low", "high")
 def tabulate_leakage(runs: pd.DataFrame, *, model: str, read: Callable[[str], Predictions]) -> str:
     """Return a Markdown table of the mean over seeds of each METRICS, with 95 % intervals, a row for each STRATEGIES.
 
-    ``runs`` has the latest first, with parameters as columns (wbc.tracking.runs.read_runs), ``read`` returns the predictions
-    of a ``run_id``. The latest of each strategy and seed counts, of those without folds and on fold 0, which of five is
-    the same split, that were made and trained like the latest leaky one. Intervals are those of wbc.compare.ranking.estimate: a
-    group is the same one in every seed. The last columns are differences of those means: to ``grouped``, and of
-    ``leaky`` to ``random``, which is tested on the same images (wbc.compare.comparison.seed_differences). Raises ValueError
-    where a strategy has fewer than two seeds, or other seeds than ``grouped``.
+    ``runs`` has the latest first, with parameters as columns (wbc.tracking.runs.read_runs), ``read`` returns the
+    predictions of a ``run_id``. The latest of each strategy and seed counts, of those without folds and on fold 0,
+    which of five is the same split, that were made and trained like the latest leaky one. Intervals are those of
+    wbc.compare.ranking.estimate: a group is the same one in every seed. The last columns are differences of those
+    means: to ``grouped``, and of ``leaky`` to ``random``, which is tested on the same images
+    (wbc.compare.comparison.seed_differences). Raises ValueError where a strategy has fewer than two seeds, or other
+    seeds than ``grouped``.
     """
     unfolded = (runs["split.folds"] == "null") | (runs["split.fold"] == "0")
     chosen = runs[(runs["model"] == model) & unfolded]
@@ -72,3 +79,19 @@ def _describe(interval: Interval | Difference, *, form: str) -> str:
         return "-"
     value, low, high = (form.format(getattr(interval, end)) for end in _ENDS)
     return f"{value} ({low} to {high})"
+
+
+def main(model: Annotated[str, typer.Option(help="The model of the runs.")] = "efficientnet_lite0") -> None:
+    """Write what each split strategy reports, over the seeds that MLflow has recorded; `make leakage` runs them all."""
+    be_quiet()
+    from wbc.tracking.runs import read_artifact  # here, because mlflow must be quiet first
+
+    def read(run_id: str) -> Predictions:
+        return read_predictions(read_artifact(run_id, "metrics/predictions.csv"))
+
+    tabulate = partial(tabulate_leakage, model=model, read=read)
+    write_table(Path("docs/leakage.md"), files=("data/cells.npy",), tabulate=tabulate)
+
+
+if __name__ == "__main__":
+    typer.run(main)

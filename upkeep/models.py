@@ -1,13 +1,16 @@
-"""The table of docs/models.md: every model that was trained and tested on the same images, as MLflow recorded it."""
+"""The table of docs/models.md: `python -m upkeep.models`, every model of the same images."""
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
-from wbc.tools.fallback import fell_back
+from upkeep.recorded import write_table
+from wbc.commands.quiet import be_quiet
+from wbc.compare.ranking_report import name_weights
 from wbc.tools.markdown import render_table
 
 COLUMNS = {
@@ -39,12 +42,20 @@ def tabulate_models(runs: pd.DataFrame, *, read_values: Callable[[str, str], Seq
     return render_table(list(COLUMNS), (_cells(run) for _, run in latest.iterrows()))
 
 
-def name_weights(run: Mapping[str, Any]) -> str:
-    """Return in Markdown what the training of ``run`` started from; random weights that nobody asked for stand out."""
-    return "**random**, no ImageNet" if fell_back(run) else str(run["weights_used"])
-
-
 def _cells(run: pd.Series) -> list[str]:
     known = defaultdict(lambda: math.nan, {str(name): value for name, value in run.items()})
     known["weights"] = name_weights(known)
     return [template.format_map(known) for template in COLUMNS.values()]
+
+
+def main() -> None:
+    """Write the latest run of each model on the present split that MLflow has recorded."""
+    be_quiet()
+    from wbc.tracking.runs import read_values  # here, because mlflow must be quiet first
+
+    files = ("data/cells.npy", "data/split.csv", "data/train.npy")
+    write_table(Path("docs/models.md"), files=files, tabulate=partial(tabulate_models, read_values=read_values))
+
+
+if __name__ == "__main__":
+    main()

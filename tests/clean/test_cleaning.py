@@ -12,9 +12,9 @@ from wbc.clean.params import CleanParams
 from wbc.data.arrays import read_images
 from wbc.data.tables import MANIFEST, read_table
 from wbc.sources.bccd import bring
+from wbc.sources.drawing import draw_smear
 from wbc.sources.labels import read_labels
 from wbc.sources.params import BccdParams
-from wbc.sources.drawing import draw_smear
 from wbc.tools.voc import Box, write_annotation
 
 

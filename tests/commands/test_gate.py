@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from tests.locks import write_lock
 from wbc.base.files import write_csv, write_json
 from wbc.cli import app
-from wbc.scores.scores import evaluate
 from wbc.scores.predictions import predictions_table
+from wbc.scores.scores import evaluate
 
 CLASSES = ["MONOCYTE", "NEUTROPHIL"]
 RULES: dict[str, Any] = {

@@ -3,8 +3,8 @@ import numpy as np
 from wbc.evaluate.differential import differential_count
 from wbc.evaluate.page import render_evaluation
 from wbc.evaluate.review import score_review
-from wbc.scores.scores import evaluate_with_intervals, score_by_flag
 from wbc.scores.predictions import Predicted
+from wbc.scores.scores import evaluate_with_intervals, score_by_flag
 
 CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]
 CHANCES = np.array([[0.9, 0.1]] * 6 + [[0.2, 0.8]] * 12 + [[0.6, 0.4]] * 2)

@@ -8,8 +8,8 @@ import pytest
 from wbc.data.arrays import Image
 from wbc.evaluate import probability_figures as figures
 from wbc.evaluate.review import score_review
-from wbc.scores.scores import evaluate
 from wbc.scores.predictions import Predicted
+from wbc.scores.scores import evaluate
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]
 PREDICTED = Predicted(

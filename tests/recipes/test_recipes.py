@@ -10,6 +10,7 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
+from upkeep.recipes import tabulate_recipes
 from wbc.check.whole import check_params
 from wbc.recipes.recipes import (
     PROTOCOLS,
@@ -23,7 +24,6 @@ from wbc.recipes.recipes import (
     read_recipes,
     run_recipe,
     settings_of,
-    tabulate_recipes,
 )
 
 RECIPES = read_recipes()

@@ -8,8 +8,15 @@ import pytest
 from numpy.typing import NDArray
 
 from wbc.base.files import write_csv
-from wbc.scores.scores import Proportion, evaluate, evaluate_with_intervals, flag_members, score_by_flag, score_proportions
 from wbc.scores.predictions import Predicted, count_confusion, predictions_table
+from wbc.scores.scores import (
+    Proportion,
+    evaluate,
+    evaluate_with_intervals,
+    flag_members,
+    score_by_flag,
+    score_proportions,
+)
 from wbc.scores.wording import describe, format_measure, read_interval
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]

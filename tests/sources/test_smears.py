@@ -9,11 +9,11 @@ import pytest
 from joblib import parallel_config
 
 from wbc.photographs.cells import find_nucleus
+from wbc.sources.drawing import draw_smear
 from wbc.sources.labels import read_labels
+from wbc.sources.morphologies import LEUKOCYTES
 from wbc.sources.params import MORPHOLOGIES, SmearsParams
 from wbc.sources.smears import bring, plan_photographs
-from wbc.sources.drawing import draw_smear
-from wbc.sources.morphologies import LEUKOCYTES
 from wbc.tools.voc import read_boxes
 
 PARAMS = SmearsParams(

@@ -16,8 +16,8 @@ from tests.locks import write_lock
 from wbc.base.files import write_csv, write_json
 from wbc.base.params import read_params
 from wbc.cli import app
-from wbc.scores.scores import evaluate
 from wbc.scores.predictions import predictions_table
+from wbc.scores.scores import evaluate
 from wbc.tracking.experiment import MADE, experiment_folder, export_results
 
 

@@ -20,10 +20,10 @@ from wbc.base.files import write_csv, write_json
 from wbc.base.params import validate
 from wbc.cli import app
 from wbc.gate.params import GateParams
-from wbc.scores.scores import evaluate
 from wbc.scores.predictions import predictions_table
-from wbc.tracking.publish import publish
+from wbc.scores.scores import evaluate
 from wbc.tracking.promotion import fetch_champion, promote, roll_back
+from wbc.tracking.publish import publish
 
 CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]
 PIPELINE = """\

@@ -23,9 +23,9 @@ from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
 import wbc.tracking.publish
+from wbc.tracking.connection import DeletedExperimentError
 from wbc.tracking.publish import UnknownStageError, publish
 from wbc.tracking.runs import read_runs
-from wbc.tracking.connection import DeletedExperimentError
 
 BIN = Path(sys.executable).parent
 

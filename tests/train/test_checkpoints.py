@@ -61,7 +61,10 @@ def test_the_path_changes_with_the_code_that_is_loaded(tmp_path: Path, file: str
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "layers.py").write_text("width = 3\n")
     (tmp_path / "own" / "network.py").write_text("from own.layers import width\n")
-    main = "import own.network; from wbc.train.checkpoints import checkpoint_path; print(checkpoint_path(files=[], params=1))\n"
+    main = (
+        "import own.network; from wbc.train.checkpoints import checkpoint_path\n"
+        "print(checkpoint_path(files=[], params=1))\n"
+    )
     (tmp_path / "main.py").write_text(main)
 
     def key() -> bytes:

@@ -9,8 +9,8 @@ from wbc.base.params import read_section
 from wbc.models.params import BackboneParams
 from wbc.train.features import extract_features, split_at_features
 from wbc.train.params import TrainParams
-from wbc.train.training import train
 from wbc.train.state import Examples, Trained
+from wbc.train.training import train
 from wbc.weights.pretrained import bring_weights
 
 PARAMS_FILE = Path(__file__).parents[2] / "params.yaml"

@@ -11,14 +11,14 @@ import pytest
 
 from wbc.inference.ensemble import networks_of
 from wbc.models.params import ModelParams
+from wbc.train.epochs import mix
+from wbc.train.losses import generalised_cross_entropy
 from wbc.train.model_file import save_model
 from wbc.train.orientations import orient
 from wbc.train.params import TrainParams
-from wbc.train.training import describe, train
-from wbc.train.epochs import mix
 from wbc.train.schedule import learning_rate
-from wbc.train.losses import generalised_cross_entropy
 from wbc.train.state import HISTORY, Examples, Trained, best_epoch
+from wbc.train.training import describe, train
 
 MODEL = ModelParams(
     input=(40, 40),

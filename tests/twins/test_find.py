@@ -8,9 +8,9 @@ import pytest
 from joblib import parallel_config
 
 from wbc.data.arrays import Image
+from wbc.sources.drawing import draw_smear
 from wbc.sources.params import SmearsParams
 from wbc.sources.smears import bring
-from wbc.sources.drawing import draw_smear
 from wbc.twins import find_links, find_twins, merge_groups
 
 LEUKOCYTES = {"NEUTROPHIL": 20, "EOSINOPHIL": 15, "LYMPHOCYTE": 15, "MONOCYTE": 10}

@@ -36,7 +36,7 @@ def choose_images(split: pd.DataFrame, *, leaky: bool) -> pd.DataFrame:
 
 
 def plan_views(images: pd.DataFrame, *, params: AugmentParams) -> pd.DataFrame:
-    """Return those of ``images`` that are kept and the views to draw, as rows of wbc.data.tables.TRAIN, with ``position``.
+    """Return those of ``images`` that are kept and the views to draw: rows of wbc.data.tables.TRAIN, with ``position``.
 
     ``images`` is like what `choose_images` returns. A class gets views, one of each image in turn, until it has
     ``target_per_class`` images or each image has ``copies`` views. A view has the id and the partner of the image that

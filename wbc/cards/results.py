@@ -76,8 +76,8 @@ class Results:
 def read_results(folder: Path = METRICS, *, home: Path = Path()) -> Results:
     """Return the results in ``folder``; ``home`` is where the params.yaml and dvc.lock of that run lie.
 
-    Raises StaleResultsError (wbc.tracking.lineage) for results of other parameters, and ValueError or OSError naming the stage
-    that makes what is missing.
+    Raises StaleResultsError (wbc.tracking.lineage) for results of other parameters, and ValueError or OSError naming
+    the stage that makes what is missing.
     """
     require_current(folder, home=home)
     stages = read_stages(home / LOCK)

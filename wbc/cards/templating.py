@@ -15,5 +15,5 @@ _PAGES = Environment(
 
 
 def fill_template(template: str, **content: Any) -> str:
-    """Return the file ``template`` of wbc/cards/templates with ``content`` in it. Raises UndefinedError for what it lacks."""
+    """Return the file ``template`` of templates/ with ``content`` in it. Raises UndefinedError for what it lacks."""
     return _PAGES.get_template(template).render(**content)

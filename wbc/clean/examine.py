@@ -24,8 +24,8 @@ class Examined:
 def examine(path: Path, *, params: CleanParams, depth: int | None = None) -> Examined | None:
     """Return the cell or the whole photograph at ``path`` as ``params`` asks for it, or None if it does not decode.
 
-    ``depth`` is that of its set (wbc.photographs.decoding.find_depth). Without a nucleus the window lies round the centre of the
-    photograph.
+    ``depth`` is that of its set (wbc.photographs.decoding.find_depth). Without a nucleus the window lies round the
+    centre of the photograph.
     """
     photograph = read_photograph(path, depth=depth)
     if photograph is None:

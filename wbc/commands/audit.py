@@ -1,16 +1,13 @@
 """`wbc audit`: looks for twins and flaws in a folder of images."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from wbc.commands.failure import failure
-
-if TYPE_CHECKING:
-    pass
 
 
 def audit(

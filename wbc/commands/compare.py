@@ -1,7 +1,7 @@
 """`wbc compare`: ranks the recorded models."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.box import SIMPLE
@@ -10,9 +10,6 @@ from rich.table import Table
 
 from wbc.commands.failure import failure
 from wbc.commands.quiet import be_quiet
-
-if TYPE_CHECKING:
-    pass
 
 
 def compare(

@@ -1,15 +1,12 @@
 """`wbc data-card`: writes what was found in the data."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from wbc.commands.failure import failure
-
-if TYPE_CHECKING:
-    pass
 
 
 def data_card(

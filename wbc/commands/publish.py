@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -11,9 +11,6 @@ from rich.text import Text
 from wbc.commands.failure import failure
 from wbc.commands.lean import be_lean
 from wbc.commands.quiet import be_quiet
-
-if TYPE_CHECKING:
-    pass
 
 
 def publish(

@@ -1,8 +1,6 @@
 """`wbc recipe`: runs published systems."""
 
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.box import SIMPLE
@@ -11,10 +9,6 @@ from rich.table import Table
 
 from wbc.commands.failure import failure
 
-if TYPE_CHECKING:
-    pass
-from wbc.cli import _write_table
-
 
 def recipe(
     name: Annotated[str | None, typer.Argument(help="Of a recipe; none: list them.")] = None,
@@ -22,19 +16,13 @@ def recipe(
         bool, typer.Option("--stand-in", help="A small run without the files that are missing.")
     ] = False,
     setting: Annotated[list[str] | None, typer.Option("--set", "-S", help="Also set parameter=value.")] = None,
-    table: Annotated[bool, typer.Option("--table", help="Write the table of what MLflow has recorded.")] = False,
-    output: Annotated[Path, typer.Option(help="A Markdown file with the marks of such a table.")] = Path(
-        "docs/recipes.md"
-    ),
 ) -> None:
     """Run a published system under its study's protocol and under an honest one, beside the study's figure."""
     from wbc.recipes import recipes
 
     try:
         known = recipes.read_recipes()
-        if table:
-            _write_table(output, files=(), tabulate=partial(recipes.tabulate_recipes, recipes=known))
-        elif name is None:
+        if name is None:
             listed = Table("recipe", "study", "claimed", "needs", box=SIMPLE)
             listed.columns[0].no_wrap = True
             for each, content in known.items():

@@ -1,16 +1,13 @@
 """`wbc report`: puts a run on one page."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from wbc.commands.failure import failure
-
-if TYPE_CHECKING:
-    pass
 
 
 def report(

@@ -1,6 +1,6 @@
 """`wbc show`: the results of an experiment."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -8,9 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from wbc.commands.failure import failure
-
-if TYPE_CHECKING:
-    pass
 
 
 def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experiment, or a git revision.")]) -> None:

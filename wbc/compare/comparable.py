@@ -46,14 +46,13 @@ def choose_runs(
 ) -> Choice:
     """Return those ``runs`` that can be ranked together, and the others with the reason.
 
-    ``runs`` has the latest first (wbc.tracking.runs.read_runs). A configuration is every parameter but seed and fold, and
-    the weights in fact used. Left out are runs with a ``fault`` (wbc.tracking.experiment.read_experiments), of a leaky split, on
-    other images than those of ``locked`` (the MD5 of CELLS and SPLIT in dvc.lock), or than those of the latest run, by
-    the same source and cleaning, and all but the latest run of one configuration on one split. Of the rest those are
-    ranked together that were tested on the same test parts: first those with the locked one, then where there are
-    several, then most runs, then most parts.
-    Raises UnlikeRunsError where ``models`` or ``names`` (of runs or experiments) are given and one of them would not be
-    ranked, and where nothing is left.
+    ``runs`` has the latest first (wbc.tracking.runs.read_runs). A configuration is every parameter but seed and fold,
+    and the weights in fact used. Left out are runs with a ``fault`` (wbc.tracking.experiment.read_experiments), of a
+    leaky split, on other images than those of ``locked`` (the MD5 of CELLS and SPLIT in dvc.lock), or than those of the
+    latest run, by the same source and cleaning, and all but the latest run of one configuration on one split. Of the
+    rest those are ranked together that were tested on the same test parts: first those with the locked one, then where
+    there are several, then most runs, then most parts. Raises UnlikeRunsError where ``models`` or ``names`` (of runs or
+    experiments) are given and one of them would not be ranked, and where nothing is left.
     """
     if names:
         runs = _select(runs, names, columns=["mlflow.runName", "DVC_EXP_NAME"])

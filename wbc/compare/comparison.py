@@ -65,9 +65,9 @@ def seed_differences(
 ) -> dict[str, Difference]:
     """Return by how much the mean over seeds of ``second`` is above that of ``first``, for each of ``metrics``.
 
-    ``metrics`` are columns of wbc.scores.uncertainty.mean_measures. Both are measured on the same resamples of whole groups
-    (wbc.scores.intervals.bootstrap), a group being the same in every seed. The p-value is twice the share of resamples on the
-    rarer side of 0, ties counted on both (Davison & Hinkley 1997, section 4.4.1).
+    ``metrics`` are columns of wbc.scores.uncertainty.mean_measures. Both are measured on the same resamples of whole
+    groups (wbc.scores.intervals.bootstrap), a group being the same in every seed. The p-value is twice the share of
+    resamples on the rarer side of 0, ties counted on both (Davison & Hinkley 1997, section 4.4.1).
     """
     names = group_names([*first, *second])
     weigh, weigh_other = (weigher(seeds, classes=classes, names=names) for seeds in (first, second))

@@ -43,9 +43,9 @@ def rank(runs: pd.DataFrame, *, metric: str, read: Callable[[str], Predictions],
     """Return the configurations of ``runs`` (Choice.runs), the best ``metric`` of wbc.scores.measures.measure first.
 
     ``read`` returns the predictions of a ``run_id``. The metric is the mean over seeds of that of a seed's folds
-    together (wbc.scores.uncertainty.mean_measures), with the 95 % interval of `estimate`. The difference to the best is that
-    of the two means, paired: on the same resamples of groups for both. ``code`` are the files of the train stage; which
-    of them differ between the runs of a row, and from the best row, by the columns ``dep.<file>``, is in the row.
+    together (wbc.scores.uncertainty.mean_measures), with the 95 % interval of `estimate`. The difference to the best is
+    that of the two means, paired: on the same resamples of groups for both. ``code`` are the files of the train stage;
+    which of them differ between the runs of a row, and from the best row, by the columns ``dep.<file>``, is in the row.
     Raises ValueError for an unknown metric, and for runs of one place that were not tested on the same images.
     """
     pools = {name: pool_seeds(members, read=read) for name, members in runs.groupby("configuration", sort=False)}
@@ -96,8 +96,8 @@ def pool_seeds(runs: pd.DataFrame, *, read: Callable[[str], Predictions]) -> dic
 def estimate(seeds: Sequence[Sequence[Predictions]], *, metric: str) -> Interval:
     """Return the mean over ``seeds``, each its folds, of ``metric`` and its 95 % interval.
 
-    The interval is that of wbc.scores.uncertainty.interval_ends: what other photographs would change. One over the values of
-    the seeds would shrink with their number, though they share their photographs (benchmarks/coverage.py).
+    The interval is that of wbc.scores.uncertainty.interval_ends: what other photographs would change. One over the
+    values of the seeds would shrink with their number, though they share their photographs (benchmarks/coverage.py).
     Raises ValueError for an unknown metric.
     """
     models = [[answered(fold) for fold in folds] for folds in seeds]

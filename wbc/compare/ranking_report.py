@@ -1,12 +1,12 @@
 """Writes a ranking down: the table of `wbc compare`, what it leaves out, and its figure."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from upkeep.models import name_weights
 from wbc.base.files import written_aside
 from wbc.compare.comparison import Difference
 from wbc.compare.ranking import Ranking, Row
@@ -120,3 +120,8 @@ def _p(value: float) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if value == value else ""
+
+
+def name_weights(run: Mapping[str, Any]) -> str:
+    """Return in Markdown what the training of ``run`` started from; random weights that nobody asked for stand out."""
+    return "**random**, no ImageNet" if fell_back(run) else str(run["weights_used"])

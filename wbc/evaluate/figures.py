@@ -11,8 +11,8 @@ import pandas as pd
 from wbc.data.arrays import Image
 from wbc.evaluate import probability_figures
 from wbc.evaluate import score_figures as figures
-from wbc.scores.scores import flag_members
 from wbc.scores.predictions import Predicted, count_confusion
+from wbc.scores.scores import flag_members
 from wbc.scores.wording import format_measure
 
 

@@ -21,8 +21,9 @@ _OVERALL = ("accuracy", "balanced_accuracy", "macro_f1")
 def render_evaluation(scores: Mapping[str, Any]) -> str:
     """Return metrics/evaluation.json as a page in Markdown.
 
-    ``scores`` are those of wbc.scores.scores.evaluate_with_intervals with ``differential``, ``by_flag`` and ``review`` beside
-    them (wbc.evaluate.differential.differential_count, wbc.scores.scores.score_by_flag, wbc.evaluate.review.score_review).
+    ``scores`` are those of wbc.scores.scores.evaluate_with_intervals with ``differential``, ``by_flag`` and ``review``
+    beside them (wbc.evaluate.differential.differential_count, wbc.scores.scores.score_by_flag,
+    wbc.evaluate.review.score_review).
     """
     return "\n".join(_paragraphs(scores))
 

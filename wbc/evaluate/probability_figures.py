@@ -34,8 +34,8 @@ def roc_curves(path: Path, *, predicted: Predicted, classes: Sequence[str]) -> N
 def precision_recall_curves(path: Path, *, predicted: Predicted, classes: Sequence[str]) -> None:
     """Draw the one-vs-rest precision-recall curve of each class that has both members and others.
 
-    The average precision is the area under the steps (wbc.scores.measures.measure); the dotted line of a class is its share
-    of the images, what a prediction by chance reaches.
+    The average precision is the area under the steps (wbc.scores.measures.measure); the dotted line of a class is its
+    share of the images, what a prediction by chance reaches.
     """
     colours = class_colours(classes)
     with drawn(path, height=5.2) as figure:
@@ -92,7 +92,8 @@ def reliability_diagram(path: Path, *, predicted: Predicted, scores: Mapping[str
 def coverage_risk_curves(path: Path, *, parts: Mapping[str, Predicted], review: Mapping[str, Any] | None) -> None:
     """Draw the error among the accepted predictions against their share, for each of ``parts`` by name.
 
-    The ring is where the threshold of ``review`` (wbc.evaluate.review.score_review) leads; None: nothing was wished for.
+    The ring is where the threshold of ``review`` (wbc.evaluate.review.score_review) leads; None: nothing was wished
+    for.
     """
     with drawn(path, height=4.4) as figure:
         axes = figure.add_subplot()

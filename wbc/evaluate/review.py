@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wbc.scores.scores import score_proportions
 from wbc.scores.predictions import Predicted
+from wbc.scores.scores import score_proportions
 from wbc.scores.wording import describe
 
 

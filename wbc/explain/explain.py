@@ -173,8 +173,9 @@ def last_features(model: keras.Model) -> keras.Model:
 def choose_examples(predictions: pd.DataFrame, *, classes: list[str], count: int = 2) -> pd.DataFrame:
     """Return up to ``count`` right and ``count`` wrong rows of each true class, the most confident first.
 
-    ``predictions`` has the columns of wbc.scores.predictions.predictions_table; the result also ``confidence``, the probability of
-    the prediction, and ``right``. Equals come by id. Rows keep their index and come by class, the right ones first.
+    ``predictions`` has the columns of wbc.scores.predictions.predictions_table; the result also ``confidence``, the
+    probability of the prediction, and ``right``. Equals come by id. Rows keep their index and come by class, the right
+    ones first.
     """
     known = predictions.assign(
         confidence=predictions[[f"probability_{name}" for name in classes]].max(axis=1),

@@ -19,8 +19,8 @@ from wbc.data.arrays import read_images
 from wbc.data.tables import SPLITS, UNUSED
 from wbc.external.params import ExternalParams
 from wbc.inference.inference import predict
-from wbc.scores.scores import evaluate_with_intervals
 from wbc.scores.predictions import predictions_table
+from wbc.scores.scores import evaluate_with_intervals
 from wbc.sources.groups import supply_groups
 from wbc.sources.registry import Source
 from wbc.twins import find_links

@@ -11,8 +11,8 @@ _NAME = "network_"
 def average(networks: Sequence[keras.Model], *, views: int = 1) -> keras.Model:
     """Return the model of the mean probabilities (batch, classes) of ``networks``, which take the same uint8 images.
 
-    With ``views`` each image is shown in so many orientations, the first of wbc.train.orientations: oblong ones have four.
-    The model shares the layers of ``networks``, and all that it is made of is Keras' own.
+    With ``views`` each image is shown in so many orientations, the first of wbc.train.orientations: oblong ones have
+    four. The model shares the layers of ``networks``, and all that it is made of is Keras' own.
     """
     image = keras.Input(networks[0].input_shape[1:], dtype=networks[0].input.dtype)
     seen = ops.concatenate([_orient(image, view) for view in range(views)], axis=0) if views > 1 else image

@@ -27,7 +27,8 @@ def build_model(
     """Return the network from uint8 RGB images (batch, *image_shape) to float32 probabilities (batch, classes).
 
     Resizing to ``params.input`` and normalisation are layers of the model, and all that it is made of is Keras' own.
-    ``pretrained`` is the file of wbc.weights.pretrained, None for random weights. Raises ValueError where it does not fit.
+    ``pretrained`` is the file of wbc.weights.pretrained, None for random weights. Raises ValueError where it does not
+    fit.
     """
     if name in WITH_BACKBONE:
         return WITH_BACKBONE[name](image_shape=image_shape, classes=classes, params=params, pretrained=pretrained)

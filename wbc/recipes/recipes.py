@@ -14,7 +14,6 @@ from pydantic import Field
 
 from wbc.base.params import Section, read_params, validate
 from wbc.gate.gate import read_metrics
-from wbc.tools.markdown import render_table
 from wbc.tracking.experiment import experiment_folder, export_results
 
 RECIPES = Path(__file__).with_name("recipes.yaml")
@@ -114,7 +113,7 @@ def _override(value: Any) -> str:
 
 
 def find_run(runs: pd.DataFrame, *, settings: Settings) -> Outcome | None:
-    """Return the latest of ``runs`` (wbc.tracking.runs.read_runs) that was made with ``settings``, None if there is none."""
+    """Return the latest of ``runs``, as MLflow has them, that was made with ``settings``, None if there is none."""
     expected = flatten({_recorded(key, settings): value for key, value in settings.items()})
     empty = tuple(f"{_recorded(key, settings)}." for key, value in settings.items() if value == {})
     for _, run in runs.iterrows():
@@ -166,28 +165,3 @@ def metrics_of(recipe: Recipe, protocol: Protocol) -> list[str]:
 def describe_claim(recipe: Recipe) -> str:
     """Return the study's figures."""
     return ", ".join(f"{_plain(name)} {value:.3f}" for name, value in recipe.claimed.items()) or "none"
-
-
-def tabulate_recipes(runs: pd.DataFrame, recipes: Mapping[str, Recipe]) -> str:
-    """Return a Markdown table of the ``recipes`` with what ``runs`` (wbc.tracking.runs.read_runs) has of them.
-
-    Where the real run is not recorded but that of a stand-in is, the cells are those of the stand-in and say so.
-    """
-    rows = []
-    for name, recipe in recipes.items():
-        outcomes = _find_runs(runs, recipe, stand_in=False)
-        replaced = recipe.stand_in is not None and not any(outcomes.values())
-        if replaced:
-            outcomes = _find_runs(runs, recipe, stand_in=True)
-        shown = replaced and any(outcomes.values())
-        mark = "stand-in, says nothing about the study: " * shown
-        cells = [mark + describe(outcome, metrics_of(recipe, protocol)) for protocol, outcome in outcomes.items()]
-        command = f"`wbc recipe {name}{' --stand-in' * shown}`"
-        notes = filter(None, [f"needs {recipe.needs}" if recipe.needs else "", recipe.remark])
-        rows.append([command, recipe.study, describe_claim(recipe), *cells, "; ".join(notes)])
-    header = ["command", "study", "claimed", "ours, their protocol", "ours, honest protocol", "remark"]
-    return render_table(header, rows)
-
-
-def _find_runs(runs: pd.DataFrame, recipe: Recipe, *, stand_in: bool) -> dict[Protocol, Outcome | None]:
-    return {key: find_run(runs, settings=settings_of(recipe, key, stand_in=stand_in)) for key in PROTOCOLS}

@@ -34,9 +34,9 @@ def evaluate(
     """Return the scores of a classifier whose prediction is the most probable class, the first of equals.
 
     ``truth`` (images,) holds indices into ``classes``, ``probabilities`` is (images, classes).
-    ``images`` is their number, the others are those of wbc.scores.measures.measure; ``per_class`` holds them for each name,
-    and its ``support``, the number of members. What cannot be measured is None, not 0.
-    Raises ValueError for no images, other shapes, unknown indices and values that are not finite.
+    ``images`` is their number, the others are those of wbc.scores.measures.measure; ``per_class`` holds them for each
+    name, and its ``support``, the number of members. What cannot be measured is None, not 0. Raises ValueError for no
+    images, other shapes, unknown indices and values that are not finite.
     """
     _check(truth, probabilities, classes=classes)
     numbers = probabilities.astype(np.float64)
@@ -58,10 +58,10 @@ def evaluate_with_intervals(
 ) -> dict[str, Any]:
     """Return what `evaluate` does, with the ends of a 95 % interval of each measure as ``<measure>_low`` and ``_high``.
 
-    They are those of wbc.scores.uncertainty.interval_ends, in which one of the ``groups`` is one independent unit. ``groups``
-    is also their number. Proportions have ``<measure>_wilson_low`` and ``_wilson_high`` as well, which take images for
-    independent. Where groups hold several images of a class, ``per_group`` scores the mean probabilities of the images
-    of one class in one group as one. Raises what `evaluate` does.
+    They are those of wbc.scores.uncertainty.interval_ends, in which one of the ``groups`` is one independent unit.
+    ``groups`` is also their number. Proportions have ``<measure>_wilson_low`` and ``_wilson_high`` as well, which take
+    images for independent. Where groups hold several images of a class, ``per_group`` scores the mean probabilities of
+    the images of one class in one group as one. Raises what `evaluate` does.
     """
     numbers = probabilities.astype(np.float64)
     scores: dict[str, Any] = {"groups": len(set(groups)), **evaluate(truth, probabilities, classes=classes)}
@@ -120,7 +120,8 @@ def score_proportions(
     """Return for each name of ``proportions`` {name: (hits, trials)} the share of its trials that are hits.
 
     Hits and trials say which images (images,) are such; a hit that is no trial does not count. The interval is Wilson's
-    on the effective number of images (wbc.scores.intervals.effective_size), beside the one that takes them for independent.
+    on the effective number of images (wbc.scores.intervals.effective_size), beside the one that takes them for
+    independent.
     """
     names = np.asarray(groups, dtype=str)
     return {

@@ -89,8 +89,8 @@ def interval_ends(
     independent unit, in every seed the same one. Of three kinds, chosen by their coverage (benchmarks/coverage.py):
 
     - PROPORTIONS of images: Wilson's, on their effective number (wbc.scores.intervals.effective_size)
-    - CALIBRATION, means over images, which an imaginary image would decide: percentiles of wbc.scores.intervals.bootstrap
-    - the rest, of confusion and ranks: percentiles of wbc.scores.intervals.bayesian_bootstrap, whose IMAGINARY images keep a
+    - CALIBRATION, means over images, which an imaginary image would decide: percentiles of `bootstrap`
+    - the rest, of confusion and ranks: percentiles of `bayesian_bootstrap`, whose IMAGINARY images keep a
       class without an error from adding no variance. What they pull the mean of the draws from the value adds up over
       classes, so that the ends of overall measures are moved back by it; the value is inside, or one of the ends
 

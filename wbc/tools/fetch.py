@@ -13,7 +13,7 @@ from requests.exceptions import ChunkedEncodingError, ConnectionError, RequestEx
 
 from wbc.base.files import written_aside
 from wbc.base.root import project_root
-from wbc.locks import held
+from wbc.tools.locks import held
 
 CACHE = ".downloads"
 WEB = ("http://", "https://")

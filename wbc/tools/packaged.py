@@ -46,8 +46,8 @@ PYTORCH_MAGIC = 0x1950A86A20F9469CFC6C
 def write_weights(path: Path, *, model: str) -> PackagedFile:
     """Write the packaged ImageNet weights of ``model``, a key of PACKAGED, to the .npz at ``path``; return their file.
 
-    The arrays are float32, under PyTorch's names and in PyTorch's axis order. Raises FileNotFoundError where the package
-    is not installed and ValueError where it holds other bytes.
+    The arrays are float32, under PyTorch's names and in PyTorch's axis order. Raises FileNotFoundError where the
+    package is not installed and ValueError where it holds other bytes.
     """
     packaged = PACKAGED[model]
     tensors = read_state_dict(_read_verified(packaged))

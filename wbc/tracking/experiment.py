@@ -141,7 +141,7 @@ def describe_revision() -> str:
 
 
 def read_experiments() -> pd.DataFrame:
-    """Return what wbc.tracking.runs.read_runs does, of the current commit and the DVC experiments on it, the latest first.
+    """Return what `read_runs` does, of the current commit and the DVC experiments on it, the latest first.
 
     ``run_id`` is the git revision. How long a run took is not in git. The column ``fault`` says why the results are
     another run's, "" where they are not.
@@ -160,7 +160,7 @@ def read_file(revision: str, path: str) -> str:
 
 def _read_run(name: str, revision: str) -> dict[str, Any]:
     """Return one row of read_experiments."""
-    from wbc.tracking.record import name_params, read_record# here, because mlflow takes seconds to start
+    from wbc.tracking.record import name_params, read_record  # here, because mlflow takes seconds to start
 
     run: dict[str, Any] = {"run_id": revision, "mlflow.runName": name, "DVC_EXP_NAME": name}
     with _open(revision) as repository, TemporaryDirectory() as folder:

@@ -17,10 +17,10 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 from wbc.gate.gate import Champion, Check, is_open, judge
 from wbc.gate.params import GateParams
-from wbc.tracking.model import log_model
-from wbc.tracking.runs import MODELS, agrees
 from wbc.tracking.connection import connect, find_experiment, one_at_a_time
+from wbc.tracking.model import log_model
 from wbc.tracking.record import CELLS, MODEL, read_locked_params
+from wbc.tracking.runs import MODELS, agrees
 
 NAME = "wbc"
 CHALLENGER, CHAMPION = "challenger", "champion"

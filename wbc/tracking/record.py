@@ -68,8 +68,8 @@ def read_locked(files: Sequence[str]) -> dict[str, str]:
 
 
 def list_code() -> list[str]:
-    """Return the Python files that are dependencies of ``train``."""
-    return [path for path in _read_dependencies() if path.endswith(".py")]
+    """Return the code that ``train`` depends on: its own file and rooms of wbc/."""
+    return [path for path in _read_dependencies() if path.startswith(("stages/", "wbc/"))]
 
 
 def _read_dependencies() -> dict[str, str]:

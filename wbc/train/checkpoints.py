@@ -15,7 +15,7 @@ import numpy as np
 
 from wbc.base.files import written_aside
 from wbc.base.root import project_root
-from wbc.locks import held
+from wbc.tools.locks import held
 
 Arrays = dict[str, np.ndarray]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from wbc.locks import held
+from wbc.tools.locks import held
 
 HOLDER = """
 import pathlib, time
-from wbc.locks import held
+from wbc.tools.locks import held
 with held(pathlib.Path("folder/lock"), waiting="waits"):
     pathlib.Path("holding").touch()
     time.sleep({seconds})
@@ -48,7 +48,7 @@ def test_who_waits_is_not_fooled_by_a_lock_that_was_removed(tmp_path: Path) -> N
     """Five processes add one to a number in a file, each after the other."""
     (tmp_path / "number").write_text("0")
     code = (
-        "import pathlib, time; from wbc.locks import held\n"
+        "import pathlib, time; from wbc.tools.locks import held\n"
         "for _ in range(5):\n"
         "    with held(pathlib.Path('folder/lock'), waiting=''):\n"
         "        number = int(pathlib.Path('number').read_text()); time.sleep(0.005)\n"
