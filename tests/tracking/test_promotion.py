@@ -453,18 +453,20 @@ def test_a_rollback_lasts_until_somebody_says_otherwise(project: Path) -> None:
 def test_a_version_that_was_rolled_back_is_neither_gone_back_to_nor_compared_with(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    for seed in (1, 2):
+    for seed in (1, 3, 2):
         train(project, seed=seed, right=90)
         promote(project, gate=GATE)
-    roll_back()
-    promote(project, gate=GATE, reinstate=True)
-    train(project, seed=3, right=90)
+        if seed == 3:
+            second = shutil.copytree(project / "models", tmp_path_factory.mktemp("second"), dirs_exist_ok=True)
+    shutil.copytree(second, project / "models", dirs_exist_ok=True)
     promote(project, gate=GATE)
-    assert int(roll_back()[1].version) == 2
-    assert int(roll_back()[1].version) == 1
+    assert int(roll_back()[0].version) == 2  # it was champion twice
+
     champion = fetch_champion(tmp_path_factory.mktemp("copies"))
+
     assert champion is not None
-    assert champion.former == ()
+    assert [each.name for each in (champion, *champion.former)] == ["version 3 of wbc", "version 1 of wbc"]
+    assert int(roll_back()[1].version) == 1
 
 
 def test_the_gate_compares_with_the_champion_of_the_registry(project: Path) -> None:
