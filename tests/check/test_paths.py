@@ -76,6 +76,12 @@ def test_photographs_in_an_output_are_refused(workspace: Path, path: str) -> Non
         check(workspace, {"data.source": "folders", "sources.folders.path": named})
 
 
+def test_a_link_to_an_output_that_is_not_made_yet_is_refused(workspace: Path) -> None:
+    (workspace / "link-to-models").symlink_to("models/model.keras")
+    with pytest.raises(ParamsError, match=r"^params.yaml: sources.folders.path: link-to-models lies in"):
+        check(workspace, {"data.source": "folders", "sources.folders.path": "link-to-models"})
+
+
 @pytest.mark.parametrize("path", ALLOWED)
 def test_photographs_elsewhere_are_not(workspace: Path, path: str) -> None:
     check(workspace, {"data.source": "folders", "sources.folders.path": path})
