@@ -116,6 +116,11 @@ def test_another_source_needs_no_word_about_classes(tmp_path: Path, source: str)
     assert check_params(write_params(tmp_path, {"data.source": source})).data.source == source
 
 
+def test_an_archive_of_other_classes_needs_no_word_about_the_gate(tmp_path: Path) -> None:
+    changes = {"data.source": "npz", "sources.npz.classes": ["BLAST", "ERYTHROBLAST"]}
+    assert check_params(write_params(tmp_path, changes)).sources.npz.classes == ("BLAST", "ERYTHROBLAST")
+
+
 def test_classes_of_ones_own_are_not_known_here(tmp_path: Path) -> None:
     changes = {"data.source": "folders", "sources.folders.path": "cells", "clean.exclude": ["GIANT"]}
     assert check_params(write_params(tmp_path, changes)).clean.exclude == ("GIANT",)

@@ -17,6 +17,8 @@ _HARMFUL = {  # what in a name is more than text to those who read tables and pa
     "markup to HTML or Markdown": re.compile("[<>|]"),
 }
 
+_MISSPELT = 0.75  # of letters alike; less would take EOSINOPHIL for BASOPHIL
+
 
 def readable(name: str) -> str:
     """Return a file name that can be printed and written: bytes that are no UTF-8 are taken for Latin-1."""
@@ -48,10 +50,14 @@ def near_equal(names: Iterable[str]) -> list[list[str]]:
     return [spellings for spellings in alike.values() if len(spellings) > 1]
 
 
-def describe_unknown(names: Iterable[str], *, classes: Iterable[str]) -> str | None:
-    """Return which of ``names`` no class of ``classes`` has, and the nearest one; None where all are known."""
+def describe_unknown(names: Iterable[str], *, classes: Iterable[str], optional: Iterable[str] = ()) -> str | None:
+    """Return which of ``names`` no class of ``classes`` has, and the nearest one; None where all are known.
+
+    The ``optional`` ones may be absent, unless a class is so like them that they must be misspelt.
+    """
     known = sorted(classes)
-    unknown = sorted(set(names) - set(known))
+    absent = {name for name in optional if not get_close_matches(name, known, n=1, cutoff=_MISSPELT)}
+    unknown = sorted({*names} - {*known} - absent)
     if not unknown:
         return None
     nearest = get_close_matches(unknown[0], known, n=1, cutoff=0.0)
@@ -59,10 +65,8 @@ def describe_unknown(names: Iterable[str], *, classes: Iterable[str]) -> str | N
 
 
 def describe_unknown_excluded(names: Iterable[str], *, classes: Iterable[str]) -> str | None:
-    """Return the same of the ``names`` in clean.exclude; BASOPHIL, its default, may be absent, but not misspelt."""
-    known = set(classes)
-    alike = get_close_matches("BASOPHIL", known, n=1, cutoff=0.75)  # less would take EOSINOPHIL for it
-    return describe_unknown(set(names) if alike else set(names) - {"BASOPHIL"}, classes=known)
+    """Return the same of the ``names`` in clean.exclude, whose default, BASOPHIL, may be absent."""
+    return describe_unknown(names, classes=classes, optional=["BASOPHIL"])
 
 
 def require_two_classes(names: Iterable[str]) -> None:

@@ -115,10 +115,13 @@ def _require_fit(params: Params) -> None:
 
 def _require_classes(params: Params, *, classes: set[str]) -> None:
     """Raise ParamsError where a section names a class that is none of ``classes``, those of the chosen source."""
+    gated = params.gate.per_class.keys() - {EVERY}  # what has no class of its own is judged as EVERY
     faults = {
         "clean.exclude": describe_unknown_excluded(params.clean.exclude, classes=classes),
         "clean.thin": describe_unknown(params.clean.thin, classes=classes),
-        "gate.per_class": describe_unknown(params.gate.per_class.keys() - {EVERY}, classes=classes),
+        "gate.per_class": describe_unknown(
+            gated, classes=classes, optional=gated if EVERY in params.gate.per_class else ()
+        ),
     }
     lines = [f"params.yaml: {key}: {params.data.source} has {fault}" for key, fault in faults.items() if fault]
     if lines:
@@ -163,8 +166,9 @@ def _require_probe(model: ModelParams, *, name: str) -> None:
 
 def _require_dependency(module: str, *, dvc_file: Path) -> None:
     """Raise ParamsError where an edit of ``module``, a file of the project, would not make ``train`` run again."""
-    file = f"{module.replace('.', '/')}.py"
-    if (dvc_file.parent / file).exists() and file not in read_params(dvc_file)["stages"]["train"]["deps"]:
+    file = Path(f"{module.replace('.', '/')}.py")
+    watched = {Path(dep) for dep in read_params(dvc_file)["stages"]["train"]["deps"]}
+    if (dvc_file.parent / file).exists() and watched.isdisjoint({file, *file.parents}):
         raise ParamsError(
             f"params.yaml: models.custom.build: DVC would not notice an edit of {file}: add it to the deps of train in "
             f"{dvc_file.name}"
