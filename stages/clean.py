@@ -7,8 +7,9 @@ from wbc.base.names import classes_of, describe_unknown_excluded, require_two_cl
 from wbc.base.params import read_section
 from wbc.base.stage import run_stage
 from wbc.clean.audit_figures import draw_flags, draw_pairs
-from wbc.clean.cleaning import clean, summarise
+from wbc.clean.cleaning import clean
 from wbc.clean.params import CleanParams
+from wbc.clean.summary import summarise
 from wbc.data.arrays import read_images
 from wbc.data.tables import read_records
 from wbc.tools.contact_sheet import contact_sheet, examples_of_each_class

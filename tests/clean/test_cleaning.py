@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wbc.clean.cleaning import REASONS, Cleaned, clean, parse_category, summarise
+from wbc.clean.cleaning import Cleaned, clean
 from wbc.clean.params import CleanParams
+from wbc.clean.rejects import REASONS, parse_category
+from wbc.clean.summary import summarise
 from wbc.data.arrays import read_images
 from wbc.data.tables import MANIFEST, read_table
 from wbc.sources.bccd import bring

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wbc.clean.cleaning import parse_category
+from wbc.clean.rejects import parse_category
 from wbc.data.tables import read_records, write_records
 from wbc.sources.labels import read_labels
 

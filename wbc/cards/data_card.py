@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from wbc.base.files import written_aside
-from wbc.clean.cleaning import REASONS
+from wbc.clean.rejects import REASONS
 from wbc.tools.markdown import MARKS, insert_table, render_table
 
 _UNKNOWN = """\
