@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from wbc.augment.augmentation import augment, choose_images, summarise
+from wbc.augment.augmentation import augment, choose_images, summarise_augmentation
 from wbc.augment.params import AugmentParams
 from wbc.base.files import write_csv, write_json
 from wbc.base.params import read_number, read_section
@@ -27,7 +27,7 @@ def main() -> None:
         seed=read_number("seed"),
     )
     write_csv(Path("data/train.csv"), table)
-    write_json(Path("metrics/augment.json"), summarise(table))
+    write_json(Path("metrics/augment.json"), summarise_augmentation(table))
     made = table[table["kind"] != "original"]
     shown = table if made.empty else made
     examples = examples_of_each_class(

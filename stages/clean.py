@@ -9,7 +9,7 @@ from wbc.base.stage import run_stage
 from wbc.clean.audit_figures import draw_flags, draw_pairs
 from wbc.clean.cleaning import clean
 from wbc.clean.params import CleanParams
-from wbc.clean.summary import summarise
+from wbc.clean.summary import summarise_cleaning
 from wbc.data.arrays import read_images
 from wbc.data.tables import read_records
 from wbc.tools.contact_sheet import contact_sheet, examples_of_each_class
@@ -36,7 +36,7 @@ def main() -> None:
     write_csv(Path("data/dropped.csv"), dropped)
     write_csv(Path("data/twins.csv"), twins)
     window = params.window if params.crop == "cell" else None
-    write_json(Path("metrics/clean.json"), summarise(manifest, dropped, twins, window=window))
+    write_json(Path("metrics/clean.json"), summarise_cleaning(manifest, dropped, twins, window=window))
     examples = examples_of_each_class(
         read_images(CELLS),
         positions=manifest.index.tolist(),

@@ -22,7 +22,7 @@ from wbc.inference.determinism import make_deterministic
 from wbc.inference.inference import load_model, measure_speed, predict
 from wbc.scores.predictions import Predicted, predictions_table
 from wbc.scores.scores import evaluate_with_intervals, score_by_flag
-from wbc.scores.wording import describe
+from wbc.scores.wording import describe_measure
 
 METRICS = Path("metrics")
 FIGURES = METRICS / "figures" / "evaluate"
@@ -78,7 +78,7 @@ def report(scores: dict[str, Any]) -> None:
     write_json(METRICS / "evaluation.json", scores)
     with written_aside(METRICS / "evaluation.md") as aside:
         aside.write_text(render_evaluation(scores))
-    merits = ", ".join(describe(scores, metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1"))
+    merits = ", ".join(describe_measure(scores, metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1"))
     print(f"test part of the {scores['split_strategy']} split: {scores['images']} images, {merits}")
     print(describe_review(scores["review"]))
 

@@ -7,7 +7,7 @@ from wbc.base.params import read_number, read_section
 from wbc.base.stage import run_stage
 from wbc.data.tables import MANIFEST, read_table
 from wbc.split.params import SplitParams
-from wbc.split.splits import split, summarise
+from wbc.split.splits import split, summarise_split
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     params = read_section(SplitParams, "split")
     table = split(read_table(Path("data/manifest.csv"), MANIFEST), params=params, seed=read_number("seed"))
     write_csv(Path("data/split.csv"), table)
-    summary = summarise(table, strategy=params.strategy)
+    summary = summarise_split(table, strategy=params.strategy)
     write_json(Path("metrics/split.json"), summary)
     for note in summary["notes"]:
         print(f"note: {note}")

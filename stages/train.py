@@ -22,7 +22,7 @@ from wbc.train.checkpoints import checkpoint_path, held_checkpoint, remove_check
 from wbc.train.model_file import save_model
 from wbc.train.params import TrainParams
 from wbc.train.state import Examples
-from wbc.train.training import describe, describe_devices, train
+from wbc.train.training import describe_devices, describe_training, train
 
 CELLS, SPLIT_FILE = Path("data/cells.npy"), Path("data/split.csv")
 IMAGES, TABLE = Path("data/train.npy"), Path("data/train.csv")
@@ -65,7 +65,7 @@ def main() -> dict[str, float]:
             print(f"temperature {temperature:g}, fitted on {len(labels)} images of the validation part")
         save_model(model, Path("models/model.keras"))
         write_csv(Path("metrics/history.csv"), trained.history)
-        facts = {"model": name, "classes": classes, **origin, **describe(trained), "temperature": temperature}
+        facts = {"model": name, "classes": classes, **origin, **describe_training(trained), "temperature": temperature}
         write_json(Path("metrics/train.json"), facts)
         remove_checkpoint(checkpoint)
     warn_if_fallen_back(origin, model=name)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,8 @@ def test_an_output_that_cannot_be_meant_stays_as_it_is(recorded: Path, command: 
         "must be a file that ends in|is one of the results that are judged", " ".join(result.output.split())
     )
     assert {path: path.read_bytes() for path in recorded.rglob("*") if path.is_file()} == before
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    outcome = CliRunner().invoke(app, ["--version"])
+    assert (outcome.exit_code, outcome.output) == (0, f"wbc {version('wbc-pipeline')}\n")

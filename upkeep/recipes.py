@@ -12,8 +12,8 @@ from wbc.recipes.recipes import (
     Outcome,
     Protocol,
     Recipe,
-    describe,
     describe_claim,
+    describe_outcome,
     find_run,
     metrics_of,
     read_recipes,
@@ -35,7 +35,9 @@ def tabulate_recipes(runs: pd.DataFrame, recipes: Mapping[str, Recipe]) -> str:
             outcomes = _find_runs(runs, recipe, stand_in=True)
         shown = replaced and any(outcomes.values())
         mark = "stand-in, says nothing about the study: " * shown
-        cells = [mark + describe(outcome, metrics_of(recipe, protocol)) for protocol, outcome in outcomes.items()]
+        cells = [
+            mark + describe_outcome(outcome, metrics_of(recipe, protocol)) for protocol, outcome in outcomes.items()
+        ]
         command = f"`wbc recipe {name}{' --stand-in' * shown}`"
         notes = filter(None, [f"needs {recipe.needs}" if recipe.needs else "", recipe.remark])
         rows.append([command, recipe.study, describe_claim(recipe), *cells, "; ".join(notes)])

@@ -3,6 +3,9 @@
 Each imports what it needs when it runs, so that `wbc --help` is quick.
 """
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from wbc.commands.audit import audit
@@ -20,7 +23,23 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="White blood cells classified from blood-smear photographs. Not for diagnosis.",
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wbc {version('wbc-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """White blood cells classified from blood-smear photographs. Not for diagnosis."""
+
+
 for command in (gate, promote, publish, compare, recipe, data_card, model_card, report, show, audit):
     app.command()(command)

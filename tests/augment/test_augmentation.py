@@ -12,7 +12,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTE
 
-from wbc.augment.augmentation import augment, choose_images, plan_views, summarise
+from wbc.augment.augmentation import augment, choose_images, plan_views, summarise_augmentation
 from wbc.augment.params import AugmentParams
 from wbc.augment.views import random_view
 from wbc.base.draws import generator
@@ -139,7 +139,7 @@ def test_one_worker_many_threads_and_processes_write_the_same_file(cells: Path, 
 
 def test_smote_fills_up_with_blends_of_the_pair_that_it_names(cells: Path) -> None:
     table, pixels = run(training(A=20, B=7, C=5), cells, copies=1, balance="smote")
-    assert summarise(table) == {
+    assert summarise_augmentation(table) == {
         "images": 120,
         "classes": {
             "A": {"original": 20, "smote": 0, "view": 20},
@@ -184,7 +184,7 @@ def test_repetition_is_even(cells: Path) -> None:
 
 def test_balance_none_leaves_the_classes_as_they_are(cells: Path) -> None:
     table, _ = run(training(A=11, B=4), cells, copies=0)
-    assert summarise(table) == {"images": 15, "classes": {"A": {"original": 11}, "B": {"original": 4}}}
+    assert summarise_augmentation(table) == {"images": 15, "classes": {"A": {"original": 11}, "B": {"original": 4}}}
 
 
 @pytest.mark.parametrize("balance", ["smote", "repeat", "none"])
@@ -211,7 +211,7 @@ def shown(table: pd.DataFrame, pixels: np.ndarray) -> dict[tuple[str, str, str, 
 def test_with_balance_first_smote_sees_the_originals_alone_and_views_show_its_blends(cells: Path) -> None:
     images = training(A=12, B=5)
     table, pixels = run(images, cells, order="balance_first", balance="smote", copies=2)
-    assert summarise(table)["classes"] == {
+    assert summarise_augmentation(table)["classes"] == {
         "A": {"original": 12, "smote": 0, "view": 24},
         "B": {"original": 5, "smote": 7, "view": 24},
     }

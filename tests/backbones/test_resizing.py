@@ -2,12 +2,12 @@ import keras
 import numpy as np
 import pytest
 
-from wbc.backbones.resizing import resize
+from wbc.backbones.resizing import resize_in_network
 
 
 def resized(images, size):
     image = keras.Input(images.shape[1:])
-    model = keras.Model(image, resize(image, size=size))
+    model = keras.Model(image, resize_in_network(image, size=size))
     return model, model.predict(images, verbose=0)
 
 
@@ -40,5 +40,5 @@ def test_the_last_row_and_column_count_when_blocks_do_not_fit():
 
 def test_a_plain_call_of_the_model_is_no_training():
     image = keras.Input((8, 8, 3))
-    model = keras.Model(image, keras.layers.Dropout(0.5)(resize(image, size=(12, 12))))
+    model = keras.Model(image, keras.layers.Dropout(0.5)(resize_in_network(image, size=(12, 12))))
     np.testing.assert_array_equal(model(np.ones((1, 8, 8, 3), np.float32)), np.ones((1, 12, 12, 3)))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wbc.clean.cleaning import Cleaned, clean
 from wbc.clean.params import CleanParams
 from wbc.clean.rejects import REASONS, parse_category
-from wbc.clean.summary import summarise
+from wbc.clean.summary import summarise_cleaning
 from wbc.data.arrays import read_images
 from wbc.data.tables import MANIFEST, read_table
 from wbc.sources.bccd import bring
@@ -162,7 +162,7 @@ def bccd(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Cleaned:
 
 
 def test_the_counts_of_bccd(bccd: Cleaned) -> None:
-    assert summarise(*bccd, window=180) == {
+    assert summarise_cleaning(*bccd, window=180) == {
         "records": 411,
         "kept": 342,
         "dropped": 69,
@@ -283,7 +283,7 @@ def test_each_reason(tmp_path: Path) -> None:
     assert manifest["label"].tolist() == ["NEUTROPHIL", "NEUTROPHIL", "MONOCYTE"]
     assert manifest["boxes"].tolist() == [1, 0, 1]
     assert len(manifest) + len(dropped) == 16
-    reasons = {name: count for name, count in summarise(manifest, dropped, twins)["reasons"].items() if count}
+    reasons = {name: count for name, count in summarise_cleaning(manifest, dropped, twins)["reasons"].items() if count}
     assert reasons == dict(dropped["reason"].value_counts())
 
 
@@ -299,7 +299,7 @@ def test_row_i_describes_image_i(tmp_path: Path) -> None:
     assert images.shape == (3, 16, 16, 3)
     assert images[2, 8, 8].tolist() == pytest.approx([90, 50, 150], abs=6)
     assert dropped.empty
-    assert summarise(manifest, dropped, twins)["located"] == {"boxed": 3, "inside": 3, "rate": 1.0}
+    assert summarise_cleaning(manifest, dropped, twins)["located"] == {"boxed": 3, "inside": 3, "rate": 1.0}
 
 
 def test_the_manifest_can_be_read_again_though_every_number_is_whole(tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_the_manifest_can_be_read_again_though_every_number_is_whole(tmp_path: P
 
 
 def test_a_nucleus_outside_the_box_is_counted_and_kept(tmp_path: Path) -> None:
-    summary = summarise(*run(lay_out(tmp_path, {1: "NEUTROPHIL", 60: "NEUTROPHIL"})))
+    summary = summarise_cleaning(*run(lay_out(tmp_path, {1: "NEUTROPHIL", 60: "NEUTROPHIL"})))
     assert summary["kept"] == 2
     assert summary["located"] == {"boxed": 2, "inside": 1, "rate": 0.5}
 
@@ -323,7 +323,7 @@ def test_a_window_larger_than_the_photographs_is_said_and_counted(
 ) -> None:
     cleaned = run(lay_out(tmp_path, {1: "NEUTROPHIL", 2: "MONOCYTE"}), window=window, crop=crop)
     said = capsys.readouterr().out
-    counted = summarise(*cleaned, window=window if crop == "cell" else None)["smaller_than_window"]
+    counted = summarise_cleaning(*cleaned, window=window if crop == "cell" else None)["smaller_than_window"]
     if padded is None:
         assert (said, counted) == ("", 0)
     else:
@@ -398,14 +398,14 @@ def test_a_cell_of_two_classes_is_dropped_with_both_photographs(tmp_path: Path) 
     ]
     assert twins[["id_a", "id_b", "kind"]].values.tolist() == [["BloodImage_00001", "BloodImage_00002", "same_cell"]]
     assert len(read_images(tmp_path / "cells.npy")) == 2
-    assert summarise(manifest, dropped, twins)["twins"]["contradictory_images"] == 2
+    assert summarise_cleaning(manifest, dropped, twins)["twins"]["contradictory_images"] == 2
 
 
 def test_a_cell_of_two_classes_is_kept_in_one_group_by_choice(tmp_path: Path) -> None:
     manifest, dropped, twins = run(lay_out_smears(tmp_path), twins=True, contradictions="keep")
     assert manifest["group"].str[-1].tolist() == ["1", "1", "3", "4"]
     assert dropped.empty
-    assert summarise(manifest, dropped, twins)["twins"]["contradictory_images"] == 2
+    assert summarise_cleaning(manifest, dropped, twins)["twins"]["contradictory_images"] == 2
 
 
 def lay_out_copies(folder: Path, categories: dict[int, str], *, parts: dict[int, str] | None = None) -> pd.DataFrame:
@@ -427,7 +427,7 @@ def test_one_file_in_two_classes_is_dropped_whole(tmp_path: Path) -> None:
         ["BloodImage_00003", "exact_duplicate", "BloodImage_00001"],
     ]
     assert twins.empty
-    assert summarise(manifest, dropped, twins)["labelled"] == {"EOSINOPHIL": 1, "NEUTROPHIL": 3}
+    assert summarise_cleaning(manifest, dropped, twins)["labelled"] == {"EOSINOPHIL": 1, "NEUTROPHIL": 3}
 
 
 def test_one_file_in_two_classes_is_kept_once_for_each_and_in_one_group_by_choice(tmp_path: Path) -> None:

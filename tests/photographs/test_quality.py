@@ -6,7 +6,7 @@ import pytest
 
 from wbc.data.arrays import Image
 from wbc.photographs.cells import find_bodies
-from wbc.photographs.quality import FLAGS, Measures, black_corners, count_flags, flag, measure
+from wbc.photographs.quality import FLAGS, Measures, black_corners, count_flags, flag, measure_quality
 
 SLIDE = (230, 225, 215)
 NUCLEUS = (90, 50, 150)
@@ -24,7 +24,7 @@ def turned(image: Image) -> Image:
 
 
 def look(image: Image) -> Measures:
-    return measure(image, find_bodies(image))
+    return measure_quality(image, find_bodies(image))
 
 
 CASES: dict[str, Callable[[], Image]] = {

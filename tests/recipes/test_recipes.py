@@ -17,7 +17,7 @@ from wbc.recipes.recipes import (
     Outcome,
     Recipe,
     choose_recipe,
-    describe,
+    describe_outcome,
     find_run,
     metrics_of,
     overrides,
@@ -156,8 +156,8 @@ def test_what_was_measured_has_its_interval_and_the_number_of_images() -> None:
     outcome = Outcome(
         {"test_accuracy": 0.8, "test_accuracy_low": 0.7, "test_accuracy_high": 0.85, "test_images": 35.0}, ""
     )
-    assert describe(outcome, ["test_accuracy"]) == "accuracy 0.800 (0.700 to 0.850), 35 test images"
-    assert describe(None, ["test_accuracy"]) == "not run yet"
+    assert describe_outcome(outcome, ["test_accuracy"]) == "accuracy 0.800 (0.700 to 0.850), 35 test images"
+    assert describe_outcome(None, ["test_accuracy"]) == "not run yet"
 
 
 def test_an_honest_figure_is_one_of_the_test_part() -> None:
@@ -221,8 +221,8 @@ def test_a_recipe_runs_as_an_experiment_and_leaves_the_work_tree_alone(
     outcome = run_recipe("tiny_one", "theirs", settings={"thin": {"B": 0.5}, "model": "tiny"}, extra=["folds=null"])
 
     assert outcome.weights == "random"
-    assert describe(outcome, ["validation_accuracy"]) == "validation accuracy 0.900, 35 test images"
-    assert describe(outcome, ["test_accuracy"]) == "accuracy 0.800 (0.700 to 0.850), 35 test images"
+    assert describe_outcome(outcome, ["validation_accuracy"]) == "validation accuracy 0.900, 35 test images"
+    assert describe_outcome(outcome, ["test_accuracy"]) == "accuracy 0.800 (0.700 to 0.850), 35 test images"
     assert (tmp_path / "experiments" / "recipe-tiny-one-theirs" / "train.json").exists()
     assert (tmp_path / "params.yaml").read_text() == PARAMS
     with pytest.raises(OSError, match="the run recipe-tiny-one-honest failed"):

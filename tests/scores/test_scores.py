@@ -17,7 +17,7 @@ from wbc.scores.scores import (
     score_by_flag,
     score_proportions,
 )
-from wbc.scores.wording import describe, format_measure, read_interval
+from wbc.scores.wording import describe_measure, format_measure, read_interval
 
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "NEUTROPHIL"]
 
@@ -179,7 +179,7 @@ def test_intervals_stand_behind_their_measures_and_beside_wilsons() -> None:
     assert neutrophil["sensitivity_low"] == pytest.approx(0.5291, abs=1e-4)
     assert neutrophil["sensitivity_wilson_low"] == pytest.approx(0.5291, abs=1e-4)
     assert "per_group" not in scores
-    assert describe(scores, "accuracy") == "accuracy 0.750 (0.531 to 0.888)"
+    assert describe_measure(scores, "accuracy") == "accuracy 0.750 (0.531 to 0.888)"
     json.dumps(scores, allow_nan=False)
 
 
@@ -272,7 +272,7 @@ def test_the_interval_to_show_is_wilsons_where_resamples_do_not_differ() -> None
     assert format_measure({"f1": 0.5, "f1_low": 0.25, "f1_high": 0.75}, "f1", digits=2) == "0.50 (0.25 to 0.75)"
     assert format_measure({"f1": None, "f1_low": None}, "f1") == "-"
     assert read_interval({"f1": None}, "f1") is None
-    assert describe({"brier_score": 0.2}, "brier_score") == "Brier score 0.200"
+    assert describe_measure({"brier_score": 0.2}, "brier_score") == "Brier score 0.200"
 
 
 def test_a_prediction_is_the_most_probable_class_the_first_of_equals() -> None:

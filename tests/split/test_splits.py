@@ -7,7 +7,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from wbc.split.params import SplitParams
-from wbc.split.splits import split, summarise
+from wbc.split.splits import split, summarise_split
 from wbc.split.strategies import SplitError
 
 PARTS = {"train", "validation", "test"}
@@ -82,7 +82,7 @@ def test_no_group_crosses_and_every_class_can_be_learned(
     reached = table.groupby("label")["split"].agg(set)
     assert reached.map(lambda parts: "train" in parts).all()
     missed = {(name, part) for name, parts in reached.items() for part in PARTS - parts}
-    notes = " ".join(summarise(table, strategy=strategy)["notes"])
+    notes = " ".join(summarise_split(table, strategy=strategy)["notes"])
     assert {(name, part) for name, part in missed if f"{name} (" in notes and part in notes} == missed
 
     order = random.sample(range(len(images)), len(images))
@@ -185,7 +185,7 @@ def test_a_class_too_small_for_every_part_is_split_as_far_as_it_goes_and_named()
         "GIANT": ["train"],
         "RARE": ["train"],
     }
-    assert summarise(table, strategy="grouped")["notes"] == [
+    assert summarise_split(table, strategy="grouped")["notes"] == [
         "BLAST (2 images in 2 groups) has no image in validation",
         "GIANT (1 images in 1 groups) has no image in validation and test",
         "RARE (6 images in 1 groups) has no image in validation and test",
@@ -196,7 +196,7 @@ def test_nine_subtypes_with_three_images_in_one() -> None:
     images = manifest(**dict.fromkeys("ABCDEFGH", 12), BLAST=3)
     table = split(images, params=parameters(), seed=1)
     assert (table.groupby("label")["split"].agg(set) == PARTS).all()
-    assert summarise(table, strategy="grouped")["notes"] == []
+    assert summarise_split(table, strategy="grouped")["notes"] == []
 
 
 def test_nothing_can_be_held_out_of_single_groups() -> None:
@@ -218,7 +218,7 @@ def test_a_class_that_misses_a_fold_is_named() -> None:
     notes = []
     for fold in range(10):
         table = split(images, params=parameters(folds=10, fold=fold), seed=1)
-        notes += summarise(table, strategy="grouped")["notes"]
+        notes += summarise_split(table, strategy="grouped")["notes"]
     assert notes == ["BLAST (4 images in 4 groups) has no image in test"] * 6
 
 
@@ -231,7 +231,7 @@ def test_blocks_are_runs_in_file_order() -> None:
         runs = [part for part, _ in itertools.groupby(parts)]
         assert [part for part in runs if part != "train"] == ["test", "validation"], name
         assert parts.count("test") == len(parts) // 5
-    assert summarise(table, strategy="blocks")["notes"] == []
+    assert summarise_split(table, strategy="blocks")["notes"] == []
 
 
 def test_blocks_do_not_tear_groups_apart_and_say_so() -> None:
@@ -242,7 +242,7 @@ def test_blocks_do_not_tear_groups_apart_and_say_so() -> None:
         table = split(images, params=parameters("blocks"), seed=seed)
         assert table.groupby("group")["split"].nunique().max() == 1
         if table.loc[first, "split"] == "test":
-            assert summarise(table, strategy="blocks")["notes"] == [
+            assert summarise_split(table, strategy="blocks")["notes"] == [
                 "the test part of A is not one run: groups are kept together"
             ]
             return
@@ -256,7 +256,7 @@ def test_random_ignores_groups_and_says_so() -> None:
     assert table["group"].tolist() == images["group"].tolist()
     crossing = int((table.groupby("group")["split"].nunique() > 1).sum())
     assert crossing > 5
-    assert summarise(table, strategy="random")["notes"] == [
+    assert summarise_split(table, strategy="random")["notes"] == [
         f"groups are ignored, {crossing} of them lie in more than one part"
     ]
 
@@ -265,7 +265,7 @@ def test_a_leaky_split_is_a_random_one_that_says_so_first() -> None:
     images = manifest(A=60)
     table = split(images, params=parameters("leaky"), seed=1)
     pd.testing.assert_frame_equal(table, split(images, params=parameters("random"), seed=1))
-    first, _ = summarise(table, strategy="leaky")["notes"]
+    first, _ = summarise_split(table, strategy="leaky")["notes"]
     assert first == "LEAKY: the training part holds views of all images, also of those in validation and test"
 
 
@@ -277,7 +277,7 @@ def test_an_official_split_is_kept_and_validation_cut_from_its_training_part() -
     assert (table["split"] == "test").tolist() == (images["part"] == "test").tolist()
     assert table["split"].value_counts().to_dict() == {"train": 58, "test": 25, "validation": 16, "unused": 1}
     assert table.loc[1, "split"] == "unused"
-    assert summarise(table, strategy="predefined")["notes"] == [
+    assert summarise_split(table, strategy="predefined")["notes"] == [
         "1 images are unused: another image of their group is in a later official part"
     ]
 
@@ -311,7 +311,7 @@ def test_the_summary_counts_images_groups_and_classes() -> None:
             "split": ["train", "train", "train", "validation", "test"],
         }
     )
-    assert summarise(table, strategy="grouped") == {
+    assert summarise_split(table, strategy="grouped") == {
         "strategy": "grouped",
         "train": {"images": 3, "groups": 2, "classes": {"X": 2, "Y": 1}},
         "validation": {"images": 1, "groups": 1, "classes": {"X": 1}},

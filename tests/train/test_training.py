@@ -18,7 +18,7 @@ from wbc.train.orientations import orient
 from wbc.train.params import TrainParams
 from wbc.train.schedule import learning_rate
 from wbc.train.state import HISTORY, Examples, Trained, best_epoch
-from wbc.train.training import describe, train
+from wbc.train.training import describe_training, train
 
 MODEL = ModelParams(
     input=(40, 40),
@@ -92,7 +92,7 @@ def test_the_model_is_that_of_the_lowest_validation_loss(tmp_path: Path) -> None
     validation = discs(8, seed=2)
     loss, _ = trained.model.evaluate(validation.images, np.eye(2)[validation.labels], verbose=0)
     assert loss == pytest.approx(trained.history["val_loss"].min(), rel=1e-5)
-    assert describe(trained)["best_epoch"] == trained.history["val_loss"].idxmin() + 1
+    assert describe_training(trained)["best_epoch"] == trained.history["val_loss"].idxmin() + 1
 
 
 def test_three_networks_give_the_mean_of_their_probabilities(tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ def test_three_networks_give_the_mean_of_their_probabilities(tmp_path: Path) -> 
     log_loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
     truth = np.eye(2)[discs(8, seed=2).labels]
     assert three.validation["loss"] == pytest.approx(float(log_loss(truth, probabilities.mean(axis=0))), rel=1e-5)
-    assert describe(three)["networks"] == 3
-    assert describe(three)["parameters"] == 3 * describe(single)["parameters"]
+    assert describe_training(three)["networks"] == 3
+    assert describe_training(three)["parameters"] == 3 * describe_training(single)["parameters"]
 
 
 def test_eight_views_of_a_network_that_is_trained_as_with_one(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_eight_views_of_a_network_that_is_trained_as_with_one(tmp_path: Path) ->
     pd.testing.assert_frame_equal(eight.history, single.history, check_exact=True)
     log_loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
     assert eight.validation["loss"] == pytest.approx(float(log_loss(truth, mean)), rel=1e-5)
-    assert describe(eight) == describe(single) | {
+    assert describe_training(eight) == describe_training(single) | {
         f"validation_{name}": value for name, value in eight.validation.items()
     }
 

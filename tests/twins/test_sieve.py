@@ -6,14 +6,14 @@ import pytest
 
 from wbc.sources.drawing import draw_smear
 from wbc.twins.keypoints import build_index
-from wbc.twins.sieve import Ranking, rank
+from wbc.twins.sieve import Proposals, propose_partners
 
 
-def ranked(folder: Path, images: list[np.ndarray]) -> Ranking:
+def ranked(folder: Path, images: list[np.ndarray]) -> Proposals:
     files = [folder / f"{number}.png" for number in range(len(images))]
     for file, image in zip(files, images, strict=True):
         cv2.imwrite(str(file), np.ascontiguousarray(image))
-    return rank(build_index(files, folder=folder), seed=0)
+    return propose_partners(build_index(files, folder=folder), seed=0)
 
 
 @pytest.mark.parametrize(("step", "mirrored"), [(1, False), (-1, True)])

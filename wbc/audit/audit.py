@@ -13,7 +13,7 @@ from wbc.base.names import require_harmless
 from wbc.clean.audit_figures import draw_flags, draw_pairs
 from wbc.photographs.cells import find_bodies
 from wbc.photographs.decoding import describe_fault, find_depth, find_peak, read_photograph
-from wbc.photographs.quality import Measures, count_flags, flag, measure
+from wbc.photographs.quality import Measures, count_flags, flag, measure_quality
 from wbc.sources.class_folders import SUFFIXES, Selection, list_images, plan_records
 from wbc.tools.parallel import map_parallel
 from wbc.twins import find_contradictions, find_twins, merge_groups, summarise_twins
@@ -105,4 +105,4 @@ def _look(path: Path, *, depth: int | None) -> _Seen | None:
         return None
     bodies = find_bodies(photograph)
     left, top, width, height = bodies[0, :4].tolist() if len(bodies) else [np.nan] * 4
-    return _Seen(measure(photograph, bodies), (left + width / 2, top + height / 2))
+    return _Seen(measure_quality(photograph, bodies), (left + width / 2, top + height / 2))

@@ -167,7 +167,7 @@ def _repetitions(labels: NDArray[np.str_], *, name: str, target: int, seed: int)
     return np.concatenate([np.tile(members, rounds), np.sort(drawn)]).astype(int)
 
 
-def summarise(table: pd.DataFrame) -> dict[str, Any]:
+def summarise_augmentation(table: pd.DataFrame) -> dict[str, Any]:
     """Return the number of images of each kind in each class."""
     counts = pd.crosstab(table["label"], table["kind"])
     return {

@@ -93,7 +93,17 @@ class _SupportVectors:
 
 
 class _Planner:
-    """Makes a sampler of imbalanced-learn work on positions of images and note the blends instead of making them."""
+    """Makes a sampler of imbalanced-learn work on positions of images and note the blends instead of making them.
+
+    A sampler is handed X, one column of positions in place of pixels, and goes its way: it draws images of a class,
+    asks for the neighbours of each, draws one of them and a step towards it. Two of its private methods are replaced.
+    ``_validate_estimator`` makes the searches for neighbours; ours look the pixels up by position.
+    ``_generate_samples`` blends the pixels that were drawn; ours writes the positions and the step into ``plan`` and
+    returns no image. For example, with X [[0], [1], [2], [3]] of one class, image 2 drawn, its neighbour 0 and the step
+    0.25:
+
+        plan == [Blend(label="A", first=2, second=0, step=0.25)]
+    """
 
     def __init__(self, images: Image, *, points: NDArray[np.float32] | None, **options: Any) -> None:
         super().__init__(**options)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from wbc.backbones.resizing import resize
+from wbc.backbones.resizing import resize_in_network
 
 # Mean and standard deviation of ImageNet's red, green and blue, as shares of full scale.
 MEAN = np.array([0.485, 0.456, 0.406])
@@ -32,4 +32,4 @@ def preprocess(image: keras.KerasTensor, *, mode: Mode, size: tuple[int, int]) -
     normalised = layers.Rescaling(scale, offset, name="normalise")(image)
     if mode == "caffe":
         normalised = ops.flip(normalised, axis=-1)
-    return resize(normalised, size=size)
+    return resize_in_network(normalised, size=size)

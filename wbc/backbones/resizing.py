@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 
-def resize(image: keras.KerasTensor, *, size: tuple[int, int]) -> keras.KerasTensor:
+def resize_in_network(image: keras.KerasTensor, *, size: tuple[int, int]) -> keras.KerasTensor:
     """Return the float ``image`` (batch, height, width, channels) resized to ``size``, height and width.
 
     Bilinear; where that would skip pixels, whole blocks of them are averaged first. Keras' own antialiasing

@@ -13,7 +13,7 @@ from wbc.cards.templating import fill_template
 from wbc.data.tables import SPLITS
 from wbc.evaluate.page import class_rows
 from wbc.evaluate.review import describe_review
-from wbc.scores.wording import describe
+from wbc.scores.wording import describe_measure
 from wbc.tools.fallback import fell_back
 from wbc.tools.markdown import render_table
 
@@ -91,7 +91,7 @@ def _content(results: Results, *, folder: Path) -> dict[str, Any]:
 
 
 def _sentence(evaluation: dict[str, Any]) -> str:
-    merits = [describe(evaluation, metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1")]
+    merits = [describe_measure(evaluation, metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1")]
     return f"On {evaluation['images']} test images it reaches {', '.join(merits[:-1])} and {merits[-1]}."
 
 
@@ -108,7 +108,7 @@ def _external(outcomes: dict[str, Any]) -> Iterator[str]:
     for name, outcome in outcomes.items():
         known, unknown = outcome["known"], outcome["unknown"]
         merits = (
-            f"{known['images']} images, {describe(known, 'accuracy')}, {describe(known, 'macro_f1')}"
+            f"{known['images']} images, {describe_measure(known, 'accuracy')}, {describe_measure(known, 'macro_f1')}"
             if known
             else "no image of a class that the model knows"
         )

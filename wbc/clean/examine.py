@@ -7,7 +7,7 @@ from wbc.clean.params import CleanParams
 from wbc.data.arrays import Image
 from wbc.photographs.cells import Nucleus, crop, find_bodies, greyscale, nucleus_of, resize
 from wbc.photographs.decoding import read_photograph
-from wbc.photographs.quality import Measures, measure
+from wbc.photographs.quality import Measures, measure_quality
 
 
 @dataclass(frozen=True)
@@ -40,5 +40,5 @@ def examine(path: Path, *, params: CleanParams, depth: int | None = None) -> Exa
         image = photograph
     image = resize(image, height=params.size[0], width=params.size[1])
     return Examined(
-        greyscale(image) if params.greyscale else image, width, height, nucleus, measure(photograph, bodies)
+        greyscale(image) if params.greyscale else image, width, height, nucleus, measure_quality(photograph, bodies)
     )

@@ -30,7 +30,7 @@ def describe_window(window: int, manifest: pd.DataFrame) -> str:
     )
 
 
-def summarise(
+def summarise_cleaning(
     manifest: pd.DataFrame, dropped: pd.DataFrame, twins: pd.DataFrame, *, window: int | None = None
 ) -> dict[str, Any]:
     """Return the counts of a cleaning and how often the nucleus found lies inside the annotated box.

@@ -34,7 +34,7 @@ def recipe(
             for protocol in recipes.PROTOCOLS:
                 settings = recipes.settings_of(chosen, protocol, stand_in=stand_in)
                 outcome = recipes.run_recipe(name, protocol, settings=settings, extra=setting or [])
-                measured = recipes.describe(outcome, recipes.metrics_of(chosen, protocol))
+                measured = recipes.describe_outcome(outcome, recipes.metrics_of(chosen, protocol))
                 results.add_row(f"ours, {protocol}", f"{measured}, weights {outcome.weights}")
             if stand_in:
                 results.caption = "A stand-in: says nothing about the study."

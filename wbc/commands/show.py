@@ -15,7 +15,7 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
     from dvc.scm import RevError
 
     from wbc.gate.gate import read_metrics
-    from wbc.scores.wording import describe, format_measure
+    from wbc.scores.wording import describe_measure, format_measure
     from wbc.tracking.experiment import experiment_folder, export_results
     from wbc.tracking.lineage import name_model
 
@@ -31,7 +31,9 @@ def show(experiment: Annotated[str, typer.Argument(help="Name of a DVC experimen
             format_measure(scores, metric, digits=2) for metric in ("sensitivity", "specificity", "precision", "f1")
         ]
         table.add_row(name, *values, str(scores["support"]))
-    overall = ", ".join(describe(evaluation, metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1"))
+    overall = ", ".join(
+        describe_measure(evaluation, metric) for metric in ("accuracy", "balanced_accuracy", "macro_f1")
+    )
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{experiment}: {evaluation['images']} test images, {overall}", table, sep="\n")
     console.print(f"model {name_model(folder)}")

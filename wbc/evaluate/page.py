@@ -5,7 +5,7 @@ from typing import Any
 
 from wbc.evaluate.differential import counting_limits
 from wbc.evaluate.review import describe_review
-from wbc.scores.wording import describe, format_measure
+from wbc.scores.wording import describe_measure, format_measure
 from wbc.tools.markdown import render_table
 
 PER_CLASS = {
@@ -70,7 +70,7 @@ def _paragraphs(scores: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _list(scores: Mapping[str, Any], *metrics: str) -> str:
-    return "; ".join(describe(scores, metric) for metric in metrics)
+    return "; ".join(describe_measure(scores, metric) for metric in metrics)
 
 
 def _differential(name: str, shares: Mapping[str, float]) -> list[str]:

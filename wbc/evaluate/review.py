@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wbc.scores.predictions import Predicted
 from wbc.scores.scores import score_proportions
-from wbc.scores.wording import describe
+from wbc.scores.wording import describe_measure
 
 
 def coverage_and_error(predicted: Predicted) -> pd.DataFrame:
@@ -87,8 +87,8 @@ def describe_review(review: dict[str, Any] | None) -> str:
     if review["threshold"] is None:
         wish = f"an error of {review['wished_error']:g} on validation"
         return f"no threshold of confidence reaches {wish}: every prediction is marked for review"
-    error = "none is left" if review["error"] is None else f"{describe(review, 'error')} among the others"
+    error = "none is left" if review["error"] is None else f"{describe_measure(review, 'error')} among the others"
     return (
         f"{review['reviewed']} predictions with a confidence below {review['threshold']:.3f} are marked for review: "
-        f"{describe(review, 'coverage')}, {error}"
+        f"{describe_measure(review, 'coverage')}, {error}"
     )

@@ -61,7 +61,7 @@ def black_corners(image: Image) -> NDArray[np.bool_]:
     return np.isin(regions, frame[frame > 0])
 
 
-def measure(photograph: Image, bodies: NDArray[np.int32]) -> Measures:
+def measure_quality(photograph: Image, bodies: NDArray[np.int32]) -> Measures:
     """Measure an RGB photograph (height, width, 3).
 
     ``bodies`` (bodies, 5) are left, top, width, height and area in px of its blue-violet bodies, the largest first.

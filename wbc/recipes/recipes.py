@@ -138,7 +138,7 @@ def _parse(text: str) -> Any:
         return text
 
 
-def describe(outcome: Outcome | None, metrics: Sequence[str]) -> str:
+def describe_outcome(outcome: Outcome | None, metrics: Sequence[str]) -> str:
     """Return what was measured of ``metrics``, each with its interval if it has one, and of how many images."""
     if outcome is None:
         return "not run yet"

@@ -33,6 +33,6 @@ def format_measure(scores: Mapping[str, Any], metric: str, *, digits: int = 3) -
     return f"{interval.value:.{digits}f}{ends}"
 
 
-def describe(scores: Mapping[str, Any], metric: str) -> str:
+def describe_measure(scores: Mapping[str, Any], metric: str) -> str:
     """Return one measure with its name: "macro F1 0.908 (0.815 to 0.970)"."""
     return f"{metric.replace('_', ' ').replace('f1', 'F1').replace('brier', 'Brier')} {format_measure(scores, metric)}"

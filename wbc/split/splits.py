@@ -13,8 +13,8 @@ def split(manifest: pd.DataFrame, *, params: SplitParams, seed: int) -> pd.DataF
     """Return the table id, label, group, split (wbc.data.tables.SPLIT) of every image in ``manifest``, in its order.
 
     ``params.strategy`` is a key of STRATEGIES. Every class reaches the training part and, if it has three groups and
-    the strategy allows, the others; see `describe` for what does not. The result does not depend on the order of the
-    rows. Raises SplitError when a class does not reach the training part or a part stays empty.
+    the strategy allows, the others; see `describe_split` for what does not. The result does not depend on the order of
+    the rows. Raises SplitError when a class does not reach the training part or a part stays empty.
     """
     table = manifest.sort_values("id", ignore_index=True)
     parts = STRATEGIES[params.strategy](table, params, seed)
@@ -43,7 +43,7 @@ def _require_parts(table: pd.DataFrame) -> None:
         )
 
 
-def describe(table: pd.DataFrame, *, strategy: str) -> list[str]:
+def describe_split(table: pd.DataFrame, *, strategy: str) -> list[str]:
     """Return what a reader of results on this split must know, a sentence each: what it cannot tell or ignores."""
     notes = []
     crossing = int(table[table["split"] != UNUSED].groupby("group")["split"].nunique().gt(1).sum())
@@ -73,7 +73,7 @@ def _is_run(mask: pd.Series) -> bool:
     return bool((mask & ~mask.shift(fill_value=False)).sum() <= 1)
 
 
-def summarise(table: pd.DataFrame, *, strategy: str) -> dict[str, Any]:
+def summarise_split(table: pd.DataFrame, *, strategy: str) -> dict[str, Any]:
     """Return the strategy, the number of images, groups and images per class in each part, and what to know of it."""
     parts = {
         part: {
@@ -83,4 +83,4 @@ def summarise(table: pd.DataFrame, *, strategy: str) -> dict[str, Any]:
         }
         for part, members in ((part, table[table["split"] == part]) for part in SPLITS)
     }
-    return {"strategy": strategy, **parts, "notes": describe(table, strategy=strategy)}
+    return {"strategy": strategy, **parts, "notes": describe_split(table, strategy=strategy)}

@@ -37,7 +37,7 @@ def map_parallel(
     """
     with ExitStack() as stack:
         # Both have the same workers. These outlive the call, and those of another working directory are replaced.
-        pair = [
+        halves = [
             stack.enter_context(
                 Parallel(
                     n_jobs=-1,
@@ -51,15 +51,25 @@ def map_parallel(
         ]
         bar = stack.enter_context(tqdm(total=total or length_hint(items), desc=description, unit=unit, disable=None))
         started = (
-            parallel(delayed(_call_alone)(function, item) for item in block)
-            for parallel, block in zip(cycle(pair), _blocks(items), strict=False)
+            half(delayed(_call_alone)(function, item) for item in block)
+            for half, block in zip(cycle(halves), _blocks(items), strict=False)
         )
-        results: Iterable[Result] = ()
-        for following in chain(started, [()]):  # the next block is at work while results of this one are taken
-            for result in results:
-                bar.update()
-                yield result
-            results = following
+        for result in _double_buffered(started):
+            bar.update()
+            yield result
+
+
+def _double_buffered(started: Iterable[Iterable[Result]]) -> Iterator[Result]:
+    """Yield the results of each block in turn; a block is started before the results of the one before it are taken.
+
+    Blocks start when they are asked for. Of three, the order is:
+
+        start 1 | start 2, take 1 | start 3, take 2 | take 3
+    """
+    at_work: Iterable[Result] = ()
+    for following in chain(started, [()]):
+        yield from at_work
+        at_work = following
 
 
 def _blocks(items: Iterable[Item]) -> Iterator[list[Item]]:

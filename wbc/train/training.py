@@ -148,7 +148,7 @@ def _train_network(
     return Trained(model, history, best, checked, resumed, speed)
 
 
-def describe(trained: Trained) -> dict[str, Any]:
+def describe_training(trained: Trained) -> dict[str, Any]:
     """Return what is worth keeping of a training, without anything that differs from run to run."""
     return {
         "networks": len(networks_of(trained.model)),

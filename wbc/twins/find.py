@@ -18,7 +18,7 @@ from wbc.data.tables import TWINS, check_table
 from wbc.tools.parallel import map_parallel
 from wbc.twins.groups import Groups, components
 from wbc.twins.keypoints import SIDE, Index, build_index, open_index
-from wbc.twins.sieve import Ranking, rank
+from wbc.twins.sieve import Proposals, propose_partners
 from wbc.twins.verification import Evidence, verify
 
 _ROUNDS = (1, 2, 4, 8, 16)  # how many photographs are compared with each; a later round looks beyond the groups so far
@@ -53,7 +53,9 @@ def find_twins(
     rows: list[tuple[Any, ...]] = []
     with TemporaryDirectory() as folder:
         index = build_index(files, folder=Path(folder))
-        for first, second, evidence in _search(index, ranking=rank(index, seed=seed), known=np.arange(len(files))):
+        for first, second, evidence in _search(
+            index, ranking=propose_partners(index, seed=seed), known=np.arange(len(files))
+        ):
             described = _describe(first, second, evidence, sizes=index.sizes, centres=centres)
             rows.append((names[first], names[second], *described))
     table = pd.DataFrame(rows, columns=list(TWINS.columns))
@@ -79,11 +81,11 @@ def find_links(
     known = np.concatenate([own, len(new) + other])
     with TemporaryDirectory() as folder:
         index = build_index([*new, *old], folder=Path(folder))
-        ranking = rank(index, seed=seed, boundary=len(new))
+        ranking = propose_partners(index, seed=seed, boundary=len(new))
         return sorted((first, second - len(new)) for first, second, _ in _search(index, ranking=ranking, known=known))
 
 
-def _search(index: Index, *, ranking: Ranking, known: Groups) -> Iterator[tuple[int, int, Evidence]]:
+def _search(index: Index, *, ranking: Proposals, known: Groups) -> Iterator[tuple[int, int, Evidence]]:
     """Yield the pairs of the ranking that show the same field; photographs of a ``known`` group count as connected."""
     tested = np.empty(0, np.int64)
     _, first_of_group, number = np.unique(known, return_index=True, return_inverse=True)
@@ -97,7 +99,7 @@ def _search(index: Index, *, ranking: Ranking, known: Groups) -> Iterator[tuple[
 
 
 def _propose(
-    ranking: Ranking, *, group: Groups, tested: NDArray[np.int64], neighbours: int | None
+    ranking: Proposals, *, group: Groups, tested: NDArray[np.int64], neighbours: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows of the ranking to compare: each photograph's best partners that it was not yet compared with.
 
@@ -120,7 +122,7 @@ def _propose(
     return np.concatenate(chosen)[where], np.union1d(tested, new)
 
 
-def _compare_all(ranking: Ranking, *, chosen: NDArray[np.int64], folder: Path) -> Iterator[tuple[int, int, Evidence]]:
+def _compare_all(ranking: Proposals, *, chosen: NDArray[np.int64], folder: Path) -> Iterator[tuple[int, int, Evidence]]:
     """Yield the pairs, of the rows ``chosen``, that show the same field; the smaller number is the first."""
     parts = [chosen[start : start + _BATCH] for start in range(0, len(chosen), _BATCH)]
     batches = [

@@ -27,7 +27,7 @@ _BLOCK = 1_024  # descriptors treated at once
 _SORTED = 256  # photographs whose words are sorted at once
 
 
-class Ranking(NamedTuple):
+class Proposals(NamedTuple):
     """The best-ranked partners of each photograph: rows of one table, by first, then by falling score."""
 
     first: NDArray[np.int32]
@@ -35,7 +35,7 @@ class Ranking(NamedTuple):
     mirrored: NDArray[np.bool_]
 
 
-def rank(index: Index, *, seed: int, boundary: int | None = None) -> Ranking:
+def propose_partners(index: Index, *, seed: int, boundary: int | None = None) -> Proposals:
     """Return for each photograph those that share most with it. ``seed`` draws the vocabulary.
 
     With a ``boundary``, for each photograph before it those from it on. Beside the index it keeps files of its own in
@@ -45,7 +45,7 @@ def rank(index: Index, *, seed: int, boundary: int | None = None) -> Ranking:
     asking = count if boundary is None else boundary
     words = min(int(index.starts[-1] - index.starts[first]) // _POSTINGS, _WORDS)
     if words < 2:
-        return Ranking(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, bool))
+        return Proposals(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, bool))
     _write_vocabulary(index, words=words, seed=seed)
     batches = [(start, min(start + _BATCH, count)) for start in range(0, count, _BATCH)]
     with (index.folder / "words").open("wb") as plain, (index.folder / "mirrored").open("wb") as mirrored:
@@ -57,7 +57,7 @@ def rank(index: Index, *, seed: int, boundary: int | None = None) -> Ranking:
     _write_postings(index, words=words, first=first)
     batches = [(start, min(start + _BATCH, asking)) for start in range(0, asking, _BATCH)]
     rows = asking * _POOL
-    columns = Ranking(
+    columns = Proposals(
         *(
             _mapped(index.folder / f"ranking-{name}", dtype, shape=(rows,))
             for name, dtype in {"first": np.int32, "second": np.int32, "mirrored": bool}.items()
@@ -71,7 +71,7 @@ def rank(index: Index, *, seed: int, boundary: int | None = None) -> Ranking:
         for column, values in zip(columns, part, strict=True):
             column[filled:end] = values
         filled = end
-    return Ranking(columns.first[:filled], columns.second[:filled], columns.mirrored[:filled])
+    return Proposals(columns.first[:filled], columns.second[:filled], columns.mirrored[:filled])
 
 
 def _write_vocabulary(index: Index, *, words: int, seed: int) -> None:
@@ -197,7 +197,7 @@ class _Postings(NamedTuple):
     lengths: NDArray[np.float32]  # (photographs,): of the vector of its words
 
 
-def _rank(batch: tuple[int, int], *, folder: Path) -> Ranking:
+def _rank(batch: tuple[int, int], *, folder: Path) -> Proposals:
     """Return the rows of some photographs."""
     index, tables = open_index(folder), np.load(folder / "words.npz")
     postings = _Postings(
@@ -206,10 +206,10 @@ def _rank(batch: tuple[int, int], *, folder: Path) -> Ranking:
         *(tables[name] for name in ("bounds", "rarity", "lengths")),
     )
     parts = [_rank_one(photograph, index=index, postings=postings) for photograph in range(*batch)]
-    return Ranking(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return Proposals(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _rank_one(photograph: int, *, index: Index, postings: _Postings) -> Ranking:
+def _rank_one(photograph: int, *, index: Index, postings: _Postings) -> Proposals:
     angles = index.places(photograph, photograph + 1)[:, 3]
     angles = np.concatenate([angles, mirrored_angles(angles)])
     words = np.concatenate([_read_words(name, index, photograph, photograph + 1) for name in ("words", "mirrored")])
@@ -229,7 +229,7 @@ def _rank_one(photograph: int, *, index: Index, postings: _Postings) -> Ranking:
     order = np.lexsort((flips, second, -score))
     first_of_each = np.sort(np.unique(second[order], return_index=True)[1])[:_POOL]
     best = order[first_of_each]
-    return Ranking(np.full(len(best), photograph, np.int32), second[best].astype(np.int32), flips[best].astype(bool))
+    return Proposals(np.full(len(best), photograph, np.int32), second[best].astype(np.int32), flips[best].astype(bool))
 
 
 def _numbers_among_equals(values: NDArray[np.integer]) -> NDArray[np.int64]:
