@@ -2,13 +2,17 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from wbc.models.params import BackboneParams
 
 from tests.locks import write_lock
 
@@ -166,3 +170,26 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_lock(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def backbone_params() -> "Callable[..., BackboneParams]":
+    """Parameters of a backbone, less those that a test names."""
+    from wbc.models.params import BackboneParams
+
+    def params(**changes: Any) -> BackboneParams:
+        block = {
+            "input": (64, 64),
+            "weights": "imagenet",
+            "head": "pooled",
+            "trainable": "all but batch norm",
+            "dropout": 0.3,
+            "l2": 0.01,
+            "optimizer": "adam",
+            "learning_rate": 0.001,
+            "batch_size": 4,
+            "epochs": 1,
+        }
+        return BackboneParams.model_validate(block | changes)
+
+    return params

@@ -18,6 +18,7 @@ WORKFLOWS = Path(__file__).parents[1] / ".github" / "workflows"
 VENV = Path(sys.executable).parents[1]
 CLASSES = ["EOSINOPHIL", "NEUTROPHIL"]
 PARAMS = """\
+model: vgg16
 gate:
   allow_random_weights: false
   allow_random_split: false
@@ -29,14 +30,20 @@ gate:
 """
 PIPELINE = """\
 stages:
-  evaluate:
+  train:
     cmd: echo not needed
     deps: [code.py]
+    params: [model]
+    outs:
+    - models/model.keras
+    - metrics/train.json: {cache: false}
+  evaluate:
+    cmd: echo not needed
+    deps: [code.py, models/model.keras]
     outs:
     - data/split.csv
     - metrics/evaluation.json: {cache: false}
     - metrics/predictions.csv: {cache: false}
-    - metrics/train.json: {cache: false}
 """
 
 
@@ -56,7 +63,10 @@ def write_results(folder: Path, *, right: int) -> None:
 
 
 def commit(folder: Path, *, right: int) -> None:
-    """Let the stage of the project have made these results, and commit them."""
+    """Let the stages of the project have made these results, and commit them."""
+    for file in ("data/split.csv", "models/model.keras"):
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_text("not needed")
     write_results(folder / "metrics", right=right)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
     command = [VENV / "bin" / "dvc", "commit", "--force", "--quiet"]
@@ -69,10 +79,10 @@ def commit(folder: Path, *, right: int) -> None:
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a branch main, and a branch whose model is as good."""
     origin = tmp_path_factory.mktemp("origin")
-    for folder in (".dvc", "data", "metrics"):
+    for folder in (".dvc", "metrics"):
         (origin / folder).mkdir()
-    files = {"dvc.yaml": PIPELINE, "params.yaml": PARAMS, "code.py": "", ".gitignore": "/data/\n/.venv\n"}
-    files |= {".dvc/config": "", ".dvc/.gitignore": "/tmp\n/cache\n", "data/split.csv": "not needed"}
+    files = {"dvc.yaml": PIPELINE, "params.yaml": PARAMS, "code.py": "", ".gitignore": "/data/\n/models/\n/.venv\n"}
+    files |= {".dvc/config": "", ".dvc/.gitignore": "/tmp\n/cache\n"}
     for name, content in files.items():
         (origin / name).write_text(content)
     git(origin, "init", "--initial-branch=main")
@@ -113,7 +123,8 @@ def test_a_pull_request_that_is_in_order_passes(clone: Path) -> None:
 
 
 def test_a_pull_request_with_a_worse_model_is_refused(clone: Path) -> None:
-    write_results(clone / "metrics", right=80)
+    commit(clone, right=80)
+    (clone / "data" / "split.csv").unlink()
 
     result = run_step("the gate", clone)
 

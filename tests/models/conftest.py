@@ -1,33 +1,10 @@
-"""Parameters of backbones, and small networks that stand in for them."""
+"""Small networks that stand in for backbones."""
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import pytest
 from keras import layers
-
-from wbc.models.params import BackboneParams
-
-
-@pytest.fixture(scope="session")
-def backbone_params() -> Callable[..., BackboneParams]:
-    def params(**changes: Any) -> BackboneParams:
-        block = {
-            "input": (64, 64),
-            "weights": "imagenet",
-            "head": "pooled",
-            "trainable": "all but batch norm",
-            "dropout": 0.3,
-            "l2": 0.01,
-            "optimizer": "adam",
-            "learning_rate": 0.001,
-            "batch_size": 4,
-            "epochs": 1,
-        }
-        return BackboneParams.model_validate(block | changes)
-
-    return params
 
 
 @pytest.fixture

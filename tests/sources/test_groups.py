@@ -68,7 +68,6 @@ def test_names_without_a_match_are_counted() -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"pattern": "(x)"}, "file: Field required"),
         ({"file": "x", "pattern": "("}, "pattern: no regular expression"),
         ({"file": "x", "pattern": "x"}, "pattern: must have one capturing group, has 0"),
     ],

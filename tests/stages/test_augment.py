@@ -18,7 +18,9 @@ def test_it_runs_with_views_and_without(
     params = YAML(typ="safe").load(PROJECT / "params.yaml")
     params["augment"] |= {"copies": copies, "target_per_class": None, "balance": "none"}
     YAML().dump(params, tmp_path / "params.yaml")
-    (tmp_path / "data").mkdir()
+    for folder in ("data", "metrics"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "metrics" / "split.json").write_text('{"strategy": "grouped"}')
     np.save(tmp_path / "data" / "cells.npy", np.full((5, 32, 32, 3), 200, np.uint8))
     rows = [f"{n},MONOCYTE,{n},{'train' if n < 4 else 'test'}" for n in range(5)]
     (tmp_path / "data" / "split.csv").write_text("\n".join(["id,label,group,split", *rows]) + "\n")

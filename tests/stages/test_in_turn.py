@@ -58,7 +58,8 @@ def prepare(folder: Path) -> Path:
     params["augment"] |= {"target_per_class": 16, "copies": 1, "neighbours": 2}
     params["train"] |= {"views": 1, "temperature": True, "tensorboard": True, "schedule": "constant"}
     params["train"]["label_smoothing"] = 0.0
-    params["evaluate"] |= {"wished_error": 0.2, "external": [{"source": "smears"}]}
+    params["evaluate"]["wished_error"] = 0.2
+    params["external"] = [{"source": "smears"}]
     none = dict.fromkeys(("multi_cell", "twins", "unlabelled", "missing", "corrupt", "duplicates"), 0)
     counts = {"counts": {"NEUTROPHIL": 1, "BASOPHIL": 1}}
     params["sources"]["smears"] |= none | counts | {"width": 160, "height": 160}

@@ -387,7 +387,7 @@ def test_a_project_that_moved_keeps_what_it_has_recorded(project: Path, tmp_path
     (shutil.copytree if copied else os.rename)(project, moved)
     before = {path for path in project.rglob("*") if path.is_file()}
     program = (
-        "import mlflow, sys; from wbc.tracking.publish import read_artifact;"
+        "import mlflow, sys; from wbc.tracking.runs import read_artifact;"
         "print(read_artifact(sys.argv[1], 'metrics/predictions.csv'));"
         "print(mlflow.artifacts.download_artifacts(f'models:/{sys.argv[2]}'))"
     )

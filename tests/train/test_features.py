@@ -58,7 +58,7 @@ def test_a_head_on_kept_features_learns_what_it_learns_behind_the_frozen_backbon
     # The loss is convex in the weights of this head: small steps do not amplify what two ways of summing differ by.
     linear = LITE.model_copy(update={"head": "linear", "optimizer": "sgd", "learning_rate": 0.05})
     kept = run(tmp_path / "kept", pretrained=pretrained, model=linear)
-    monkeypatch.setattr("wbc.train.training.split_at_features", lambda model: None)
+    monkeypatch.setattr("wbc.train.phases.split_at_features", lambda model: None)
     through = run(tmp_path / "through", pretrained=pretrained, model=linear)
     assert (tmp_path / "kept/training.npy").exists()
     assert not (tmp_path / "through/training.npy").exists()

@@ -72,8 +72,14 @@ def require_current(
 
 
 def name_model(home: Path = Path()) -> str:
-    """Return the model of dvc.lock in ``home`` as MLflow names its run: its kind and the first of its MD5."""
-    digests = {out["path"]: out["md5"] for out in read_stages(home / LOCK)["train"]["outs"]}
+    """Return the model of dvc.lock in ``home`` as MLflow names its run: its kind and the first of its MD5.
+
+    Raises ValueError where no model was trained.
+    """
+    stages = read_stages(home / LOCK)
+    if "train" not in stages:
+        raise ValueError(f"{home / LOCK} knows of no model: train one with `dvc repro`")
+    digests = {out["path"]: out["md5"] for out in stages["train"]["outs"]}
     return f"{read_params(home / PARAMS_FILE)['model']}-{digests['models/model.keras'][:7]}"
 
 
