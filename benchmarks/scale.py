@@ -85,7 +85,7 @@ def run_clean(raw: Path, *, output: Path, workers: int | None) -> dict[str, floa
     with ExitStack() as stack:
         spans = {
             part: stack.enter_context(recorded(wbc.clean.cleaning, function))
-            for part, function in {"annotations": "_read_annotations", "twins": "find_twins"}.items()
+            for part, function in {"annotations": "read_annotations", "twins": "find_twins"}.items()
         }
         params = read_section(CleanParams, "clean")
         cleaned = clean(read_records(raw), raw=raw, cells=output / "cells.npy", params=params, seed=0)

@@ -57,6 +57,7 @@ def run_stage(folder: Path) -> dict[str, float]:
     import keras
 
     import stages.train
+    import wbc.train.phases
     import wbc.train.training
 
     imported = time.perf_counter()
@@ -64,7 +65,7 @@ def run_stage(folder: Path) -> dict[str, float]:
         "steps": (keras.Model, "train_on_batch"),
         "validation": (keras.Model, "test_on_batch"),
         "building the model": (wbc.train.training, "build_model"),
-        "checkpoints": (wbc.train.training, "save_checkpoint"),
+        "checkpoints": (wbc.train.phases, "save_checkpoint"),
         "saving the model": (stages.train, "save_model"),
     }
     with ExitStack() as watching:
