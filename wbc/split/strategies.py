@@ -113,7 +113,7 @@ def _folds(table: pd.DataFrame, *, count: int, seed: int) -> np.ndarray:
         )
     folds = np.empty(len(table), dtype=int)
     splitter = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # a class smaller than the number of folds; `describe` judges the outcome
+    with warnings.catch_warnings():  # a class smaller than the number of folds; `describe_split` judges the outcome
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         for fold, (_, members) in enumerate(splitter.split(table, table["label"], table["group"])):
             folds[members] = fold
